@@ -1,0 +1,87 @@
+"""What happens in a run, as it happens: one frozen record per event, in order.
+
+Times are seconds on the run's monotonic clock, 0 when the run started. Observers are plain callables; one that
+raises is logged and dropped, it never breaks the run it watches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from agentrt.types import RunId, RunStatus, StepId, StepKind, StepStatus, Usage
+
+
+class RunStarted(NamedTuple):
+    """The run exists. ``wall`` is the time of day, in seconds since the epoch."""
+
+    run: RunId
+    program: str
+    inputs: dict[str, Any]
+    wall: float
+
+
+class StepAdded(NamedTuple):
+    """The graph has one more node. ``inputs`` are its data edges, ``after`` what the program had awaited by then."""
+
+    run: RunId
+    at: float
+    step: StepId
+    name: str
+    kind: StepKind
+    parent: StepId | None
+    inputs: tuple[StepId, ...]
+    after: tuple[StepId, ...]
+
+
+class StepStarted(NamedTuple):
+    """The step runs now, for the ``attempt``-th time, 1 first."""
+
+    run: RunId
+    at: float
+    step: StepId
+    attempt: int
+
+
+class StepText(NamedTuple):
+    """A piece of streamed text of a running step."""
+
+    run: RunId
+    at: float
+    step: StepId
+    text: str
+
+
+class StepRetried(NamedTuple):
+    """An attempt failed and another follows after ``delay`` seconds."""
+
+    run: RunId
+    at: float
+    step: StepId
+    attempt: int
+    error: str
+    delay: float
+
+
+class StepEnded(NamedTuple):
+    """The step reached its final status. ``error`` is one line; ``usage`` counts its own tokens, 0 but for llm."""
+
+    run: RunId
+    at: float
+    step: StepId
+    status: StepStatus
+    error: str | None
+    usage: Usage
+
+
+class RunEnded(NamedTuple):
+    """Nothing of the run is left running."""
+
+    run: RunId
+    at: float
+    status: RunStatus
+    error: str | None
+
+
+Event: TypeAlias = RunStarted | StepAdded | StepStarted | StepText | StepRetried | StepEnded | RunEnded
+Observer: TypeAlias = Callable[[Event], None]

@@ -1,0 +1,130 @@
+"""The words every part shares: identifiers, states, and what travels to and from an executor.
+
+Everything here is frozen data and needs only the standard library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NewType, TypeAlias
+
+RunId = NewType("RunId", str)
+"""One execution of one program."""
+
+StepId = NewType("StepId", str)
+"""One node of a run's step graph: the path of enclosing steps, each ``name#count``, for example ``research#1/search#2``."""
+
+SessionId = NewType("SessionId", str)
+"""One growing context of one agent in one run; SGLang's ``session_id``."""
+
+StepKind: TypeAlias = Literal["llm", "tool", "python", "agent", "program", "join"]
+"""What a node does: one model turn, one tool call, one plain Python step; an agent loop or a sub-program, which hold
+steps of their own; or a join, which only gathers edges and takes no time."""
+
+StepStatus: TypeAlias = Literal["pending", "ready", "running", "done", "failed", "skipped", "cancelled"]
+"""pending: inputs missing; ready: waiting for a free place; skipped: never started, because an input failed."""
+
+RunStatus: TypeAlias = Literal["running", "done", "failed", "cancelled"]
+
+JsonSchema: TypeAlias = Mapping[str, Any]
+"""A JSON schema as parsed JSON."""
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+ToolChoice: TypeAlias = Literal["auto", "required", "none"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or more model turns: ``prompt`` includes the ``cached`` ones."""
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt + other.prompt, self.cached + other.cached, self.completion + other.completion
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to call a tool. ``arguments`` is the JSON text as the model wrote it, valid or not."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of a context. ``tool_call_id`` names the call that a message of role ``tool`` answers."""
+
+    role: Role
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What a model is told of a tool."""
+
+    name: str
+    description: str
+    parameters: JsonSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a reply is drawn; ``None`` leaves the choice to the server. ``max_tokens`` bounds the reply."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One model turn.
+
+    ``schema`` asks for a reply that is JSON of that schema. ``session`` names the growing context this turn belongs
+    to. ``priority``: larger is sooner. ``agent``, ``run`` and ``step`` say who asks; they never change the reply.
+    """
+
+    messages: tuple[Message, ...]
+    agent: str = ""
+    run: str = ""
+    step: str = ""
+    session: str | None = None
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    schema: JsonSchema | None = None
+    sampling: Sampling = Sampling()
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """What the model said. ``model`` is the server's name of the model that said it."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish: FinishReason = "stop"
+    usage: Usage = Usage()
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a program's source, for messages: ``report.py:12``."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
