@@ -1,0 +1,39 @@
+"""The hooks every engine process gets, whatever its device."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from sglang.srt.arg_groups.choices import add_attention_backend_choices
+from sglang.srt.plugins.hook_registry import HookRegistry, HookType
+
+from agentrt.kvcache.sglang import ATTENTION_BACKEND
+
+SECRETS = ("api_key", "admin_api_key")
+"""Server arguments that must never reach a log."""
+
+
+def install() -> None:
+    """Name our attention backend, keep keys out of the log, and make SIGTERM mean now."""
+    add_attention_backend_choices([ATTENTION_BACKEND])
+    HookRegistry.register("sglang.srt.entrypoints.engine._server_args_for_logging", redact, HookType.AFTER)
+    HookRegistry.register(
+        "sglang.srt.managers.tokenizer_manager.SignalHandler.sigterm_handler", end_now, HookType.REPLACE
+    )
+
+
+def redact(logged: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
+    """Return the logged server arguments with every secret that is set replaced by stars."""
+    return {**logged, **{name: "***" for name in SECRETS if logged.get(name)}}
+
+
+def end_now(*_: Any, **__: Any) -> None:
+    """End this process and its children at once.
+
+    SGLang's own handler waits for running requests, looking every five seconds. Whoever stops an embedded
+    engine has no request left that it wants answered.
+    """
+    from sglang.srt.utils import kill_process_tree
+
+    kill_process_tree(os.getpid())

@@ -1,0 +1,95 @@
+"""Start stock SGLang's HTTP server from one JSON object on standard input: ``python -m agentrt.kvcache.sglang.launch``.
+
+    {"server_args": {"model_path": "...", "api_key": "...", ...}, "die_with_parent": true}
+
+Arguments arrive on standard input so that the API key is in no command line and no environment, where other
+users of the machine could read it. ``server_args`` holds fields of SGLang's ``ServerArgs`` by name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the parent asked for."""
+
+    server_args: dict[str, Any]
+    die_with_parent: bool
+
+
+def main() -> int:
+    """Read the order, tie our life to the parent's if asked, and serve until stopped; return the exit status."""
+    parent = os.getppid()
+    try:
+        order = read_order(sys.stdin.read())
+    except ValueError as error:
+        print(f"agentrt engine: {error}", file=sys.stderr)
+        return 2
+    if order.die_with_parent:
+        die_with(parent)
+    serve(order.server_args)
+    return 0
+
+
+def read_order(text: str) -> Order:
+    """Parse the one JSON object, refusing with ``ValueError`` what SGLang could not use; values are not repeated."""
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"standard input is no JSON object: {error}") from None
+    if not isinstance(given, dict) or not isinstance(given.get("server_args"), dict):
+        raise ValueError('standard input must be {"server_args": {...}, "die_with_parent": true or false}')
+    unknown = given.keys() - {"server_args", "die_with_parent"}
+    if unknown:
+        raise ValueError(f"unknown keys on standard input: {', '.join(sorted(unknown))}")
+    return Order(given["server_args"], bool(given.get("die_with_parent", False)))
+
+
+def die_with(parent: int) -> None:
+    """End this process and its children when process ``parent`` ends, however it ends.
+
+    A thread waits on the parent's pidfd. ``PR_SET_PDEATHSIG`` would fire when the parent's *thread* that started
+    us ends, which a thread pool does at any time.
+    """
+    watched = os.pidfd_open(parent)
+    threading.Thread(target=_end_after, args=(watched,), name="parent-watch", daemon=True).start()
+    if os.getppid() != parent:  # it ended before we could look
+        _end()
+
+
+def _end_after(pidfd: int) -> None:
+    select.select([pidfd], [], [])
+    _end()
+
+
+def _end() -> None:
+    """Kill every descendant, then ourselves."""
+    from sglang.srt.utils import kill_process_tree
+
+    kill_process_tree(os.getpid())
+
+
+def serve(server_args: dict[str, Any]) -> None:
+    """Run SGLang's own server in this process until it ends."""
+    from sglang.launch_server import run_server
+    from sglang.srt.plugins import load_plugins
+    from sglang.srt.server_args import ServerArgs
+    from sglang.srt.utils import kill_process_tree
+
+    load_plugins()
+    try:
+        run_server(ServerArgs(**server_args))
+    finally:
+        kill_process_tree(os.getpid(), include_parent=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
