@@ -1,3 +1,74 @@
-"""agentrt: agent programs in ordinary async Python, run as step graphs on a KV-aware engine."""
+"""agentrt: agent programs in ordinary async Python, run as step graphs on a KV-aware engine.
+
+    from agentrt import Agent, program, run
+
+    writer = Agent("writer", system="You write one paragraph.")
+
+    @program
+    async def report(topic: str) -> str:
+        return await writer(topic)
+
+    print(run(report, "otters").output)
+
+Names are imported when they are first used: this module itself needs only the standard library, because it is also
+imported inside the engine's own environment.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentrt.sdk import (
+        Agent,
+        AgentOptions,
+        Handle,
+        Options,
+        Program,
+        Run,
+        RunResult,
+        Runtime,
+        Session,
+        Step,
+        StepRecord,
+        Tool,
+        each,
+        program,
+        run,
+        step,
+        tool,
+    )
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Agent",
+    "AgentOptions",
+    "Handle",
+    "Options",
+    "Program",
+    "Run",
+    "RunResult",
+    "Runtime",
+    "Session",
+    "Step",
+    "StepRecord",
+    "Tool",
+    "__version__",
+    "each",
+    "program",
+    "run",
+    "step",
+    "tool",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("agentrt.sdk"), name)
+    raise AttributeError(f"module 'agentrt' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,7 +13,7 @@ RunId = NewType("RunId", str)
 """One execution of one program."""
 
 StepId = NewType("StepId", str)
-"""One node of a run's step graph: the path of enclosing steps, each ``name#count``, for example ``research#1/search#2``."""
+"""One node of a run's step graph: the path of enclosing steps, each ``name#count``: ``research#1/search#2``."""
 
 SessionId = NewType("SessionId", str)
 """One growing context of one agent in one run; SGLang's ``session_id``."""
@@ -44,9 +44,7 @@ class Usage:
     completion: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.prompt + other.prompt, self.cached + other.cached, self.completion + other.completion
-        )
+        return Usage(self.prompt + other.prompt, self.cached + other.cached, self.completion + other.completion)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,25 @@
+"""Runs programs: the asyncio driver around the pure scheduler core of ``agentrt.graph.machine``."""
+
+from __future__ import annotations
+
+from agentrt.runtime.handle import Handle, owner
+from agentrt.runtime.result import RunResult, StepRecord, brief
+from agentrt.runtime.run import Run, call
+from agentrt.runtime.runtime import MODEL_LANE, Runtime, new_run_id
+from agentrt.runtime.spec import Siblings, StepSpec, passing
+
+__all__ = [
+    "MODEL_LANE",
+    "Handle",
+    "Run",
+    "RunResult",
+    "Runtime",
+    "Siblings",
+    "StepRecord",
+    "StepSpec",
+    "brief",
+    "call",
+    "new_run_id",
+    "owner",
+    "passing",
+]

@@ -1,0 +1,177 @@
+"""What calling a step gives: a value that is on its way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator
+from contextvars import Context, ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agentrt.graph.machine import Node
+from agentrt.runtime.trail import watch
+from agentrt.types import StepId, StepStatus, Usage
+
+if TYPE_CHECKING:
+    from agentrt.runtime.run import Run, Scope
+    from agentrt.runtime.spec import StepSpec
+
+T = TypeVar("T")
+
+
+class Handle(asyncio.Future[T]):
+    """The value of a step that has been called; ``await`` gives it, as often as you like.
+
+    Handed to another step, alone or inside lists, tuples, sets, dicts, dataclasses and models, it makes that step
+    wait for the value. It is an ``asyncio.Future``: ``gather``, ``wait``, ``wait_for``, ``shield`` and ``timeout`` take
+    it as they take any other, and ``cancel()`` cancels the step. A failed step raises its own exception here, with the
+    step's story as a note; a step that never started because of another's failure raises ``UpstreamFailed``.
+    """
+
+    __slots__ = (
+        "_pieces",
+        "_wakers",
+        "args",
+        "context",
+        "kwargs",
+        "nested",
+        "node",
+        "observed",
+        "run",
+        "scope",
+        "spec",
+    )
+
+    def __init__(
+        self,
+        run: Run[Any],
+        node: Node,
+        spec: StepSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        nested: bool,
+        context: Context,
+    ) -> None:
+        super().__init__(loop=run.loop)
+        self.run = run
+        self.node = node
+        self.spec = spec
+        self.args = args
+        self.kwargs = kwargs
+        self.nested = nested
+        self.context = context
+        self.observed = False
+        self.scope: Scope | None = None
+        self._pieces: list[str] = []
+        self._wakers: list[asyncio.Future[None]] = []
+
+    def __repr__(self) -> str:
+        return f"<Handle {self.node.id} {self.node.status}>"
+
+    @property
+    def id(self) -> StepId:
+        """The step's id in its run's graph."""
+        return self.node.id
+
+    @property
+    def status(self) -> StepStatus:
+        """Where the step is in its life."""
+        return self.node.status
+
+    @property
+    def ref(self) -> T:
+        """This handle, seen by the type checker as the value it will have; for passing it to a typed step.
+
+        The mypy plugin ``agentrt.mypy`` makes it unnecessary there; other checkers cannot know that steps take handles.
+        """
+        return self  # type: ignore[return-value]
+
+    async def stream(self) -> AsyncIterator[str]:
+        """The step's text, piece by piece as the model writes it; ends with the step, raises what the step raises.
+
+        Pieces of every attempt are given. Any number of readers may stream one handle; each gets everything.
+        """
+        seen = 0
+        while True:
+            while seen < len(self._pieces):
+                seen += 1
+                yield self._pieces[seen - 1]
+            if self.done():
+                break
+            waker = self.run.loop.create_future()
+            self._wakers.append(waker)
+            await waker
+        await self
+
+    def emit(self, text: str) -> None:
+        """Hand on a piece of text; for executors and step bodies."""
+        if text:
+            self._pieces.append(text)
+            self.run.text(self, text)
+            self._wake()
+
+    def spend(self, usage: Usage) -> None:
+        """Add tokens to what the step has used."""
+        self.node.usage += usage
+
+    # -- the future's own face -------------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if not self.done():
+            self._asyncio_future_blocking = True
+            yield self
+        else:
+            watch(self.node)
+        return self.result()
+
+    __iter__ = __await__
+
+    def add_done_callback(self, fn: Callable[[Any], object], /, *, context: Context | None = None) -> None:
+        """Call ``fn`` with this handle when it is done; also how ``await`` and ``gather`` wait for it."""
+        watch(self.node)
+        super().add_done_callback(fn, context=context)
+
+    def result(self) -> T:
+        """The value, or the step's exception; ``InvalidStateError`` while it is not done."""
+        self.observed = True
+        return super().result()
+
+    def exception(self) -> BaseException | None:
+        """The step's exception, ``None`` when it has a value; ``InvalidStateError`` while it is not done."""
+        self.observed = True
+        return super().exception()
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel the step; what depends on it is skipped. ``False`` when it is finished already."""
+        return self.run.cancel_step(self)
+
+    # -- for the run -----------------------------------------------------------------------------------------
+
+    def settle(self, value: T) -> None:
+        """The step is done. A handle that somebody else resolved already stays as it is."""
+        if not self.done():
+            self.set_result(value)
+            self._wake()
+
+    def settle_error(self, error: BaseException) -> None:
+        """The step has no value. That nobody looks at the error is the run's concern, not asyncio's."""
+        if not self.done():
+            self.set_exception(error)
+            self._log_traceback = False
+            self._wake()
+
+    def settle_cancelled(self) -> None:
+        """The step was cancelled."""
+        if not self.done():
+            super().cancel()
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._wakers:
+            wakers, self._wakers = self._wakers, []
+            for waker in wakers:
+                if not waker.done():
+                    waker.set_result(None)
+
+
+owner: ContextVar[Handle[Any]] = ContextVar("agentrt_owner")
+"""The step (or the program) whose code is running; steps called now become its children."""

@@ -1,0 +1,131 @@
+"""What is left of a run when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from agentrt.errors import AgentrtError, RunCancelled, RunError
+from agentrt.graph.machine import Node
+from agentrt.types import RunId, RunStatus, StepId, StepKind, StepStatus, Usage
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One step of a finished run. Times are seconds since the run started; ``None`` when that never happened."""
+
+    id: StepId
+    name: str
+    kind: StepKind
+    status: StepStatus
+    parent: StepId | None
+    started: float | None
+    ended: float | None
+    usage: Usage
+    error: str | None
+
+    @classmethod
+    def of(cls, node: Node) -> StepRecord:
+        """The record of a node."""
+        return cls(
+            node.id,
+            node.name,
+            node.kind,
+            node.status,
+            node.parent.id if node.parent else None,
+            node.started,
+            node.ended,
+            node.usage,
+            brief(node.error) if node.error else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The step as ``agentrt run --json`` prints it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "kind": self.kind,
+            "status": self.status,
+            "parent": self.parent,
+            "started": _rounded(self.started),
+            "ended": _rounded(self.ended),
+            "prompt_tokens": self.usage.prompt,
+            "cached_tokens": self.usage.cached,
+            "completion_tokens": self.usage.completion,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult(Generic[R_co]):
+    """How a run ended. ``seconds`` is its whole time, ``critical_path_seconds`` that of its longest chain of steps.
+
+    ``edges`` are pairs (before, after) of step ids: data that was handed on, and what the program had awaited.
+    """
+
+    id: RunId
+    program: str
+    status: RunStatus
+    seconds: float
+    critical_path_seconds: float
+    steps: tuple[StepRecord, ...] = field(repr=False)
+    edges: tuple[tuple[StepId, StepId], ...] = field(repr=False)
+    usage: Usage
+    error: RunError | None
+    value: R_co | None
+
+    @property
+    def output(self) -> R_co:
+        """The program's result. Raises ``RunFailed`` or ``RunCancelled`` when there is none."""
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]  # without an error it is the program's, None included
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as ``agentrt run --json`` prints it; ``output`` becomes plain JSON, by ``str`` if need be."""
+        from pydantic_core import to_jsonable_python
+
+        return {
+            "run_id": self.id,
+            "program": self.program,
+            "status": self.status,
+            "output": to_jsonable_python(self.value, fallback=str),
+            "error": None if self.error is None else _error_json(self.error),
+            "seconds": round(self.seconds, 6),
+            "critical_path_seconds": round(self.critical_path_seconds, 6),
+            "steps": [step.to_json() for step in self.steps if step.kind != "join"],
+            "tokens": {
+                "prompt": self.usage.prompt,
+                "cached": self.usage.cached,
+                "completion": self.usage.completion,
+            },
+            "graph": {
+                "nodes": [step.id for step in self.steps],
+                "edges": [list(edge) for edge in self.edges],
+            },
+        }
+
+
+def brief(error: BaseException) -> str:
+    """One line for an error: agentrt's own messages as they are, others with the name of their type."""
+    text = " ".join(str(error).split())
+    if isinstance(error, AgentrtError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _error_json(error: RunError) -> dict[str, Any]:
+    cause = error.__cause__ or error
+    step = getattr(cause, "__agentrt_step__", None)
+    return {
+        "type": "RunCancelled" if isinstance(error, RunCancelled) else type(cause).__name__,
+        "message": str(error),
+        "step": step,
+        "story": list(getattr(cause, "__notes__", [])),
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)

@@ -1,0 +1,145 @@
+"""Where programs run: the model executors, the limits and the observers that all runs of a process share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from secrets import token_hex
+from types import TracebackType
+from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar
+
+from agentrt.errors import ConfigError
+from agentrt.events import Observer
+from agentrt.executors.base import ModelExecutor
+from agentrt.runtime.handle import Handle
+from agentrt.runtime.result import RunResult
+from agentrt.runtime.run import Run
+from agentrt.runtime.spec import StepSpec
+from agentrt.types import RunId
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MODEL_LANE: Final = "model:"
+"""Lanes of model executors are this and the executor's key; an agent's ``model`` names the key."""
+
+
+def new_run_id() -> RunId:
+    """A fresh id that sorts by time: ``20260131-235959-1a2b3c``, in UTC."""
+    return RunId(f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{token_hex(3)}")
+
+
+class Startable(Protocol[P, R]):
+    """A program: something that is called like a function and knows its step."""
+
+    @property
+    def spec(self) -> StepSpec:
+        """What runs, and how."""
+        ...
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """What it is inside another program: a step."""
+        ...
+
+
+class Runtime:
+    """Runs programs; an async context manager that closes what it was given.
+
+    ``models`` maps the names that agents use to executors; ``"default"`` answers for agents that name none. ``limits``
+    caps how many steps run at once, by lane: ``"tool"``, ``"python"``, ``"llm"`` for each model executor that has no
+    limit of its own; a lane without a limit runs everything that is ready. ``observers`` see every event of every
+    run. ``max_pending`` bounds the unfinished steps of one run.
+    """
+
+    def __init__(
+        self,
+        models: ModelExecutor | Mapping[str, ModelExecutor] | None = None,
+        *,
+        limits: Mapping[str, int] | None = None,
+        observers: Iterable[Observer] = (),
+        max_pending: int = 100_000,
+        clock: Callable[[], float] = time.perf_counter,
+        wall: Callable[[], float] = time.time,
+        new_id: Callable[[], RunId] = new_run_id,
+    ) -> None:
+        self.models: Mapping[str, ModelExecutor] = _by_name(models)
+        self._limits = self._lanes(limits or {})
+        self._observers = tuple(observers)
+        self._max_pending = max_pending
+        self._clock = clock
+        self._wall = wall
+        self._new_id = new_id
+        self._runs: set[Run[Any]] = set()
+
+    def start(self, program: Startable[P, R], *args: P.args, **kwargs: P.kwargs) -> Run[R]:
+        """Start a program in the running event loop; the run goes on by itself."""
+        run: Run[R] = Run(
+            self._new_id(),
+            program.spec,
+            args,
+            kwargs,
+            runtime=self,
+            clock=self._clock,
+            wall=self._wall,
+            limits=self._limits,
+            observers=self._observers,
+            max_pending=self._max_pending,
+        )
+        self._runs.add(run)
+        run.ending.add_done_callback(lambda _: self._runs.discard(run))
+        return run
+
+    async def run(self, program: Startable[P, R], *args: P.args, **kwargs: P.kwargs) -> RunResult[R]:
+        """Run a program to its end, good or bad. Cancelling the caller cancels the run, and waits for that."""
+        run = self.start(program, *args, **kwargs)
+        try:
+            return await run
+        except asyncio.CancelledError:
+            run.cancel("its caller was cancelled")
+            await run
+            raise
+
+    def model(self, name: str) -> ModelExecutor:
+        """The executor of that name. Raises ``ConfigError`` listing the names there are."""
+        try:
+            return self.models[name]
+        except KeyError:
+            known = ", ".join(sorted(self.models)) or "none"
+            raise ConfigError(
+                f"no model executor is called {name!r} (there are: {known}); give one to Runtime(models=...), "
+                f"or start the command line with --engine URL"
+            ) from None
+
+    async def close(self) -> None:
+        """Cancel what still runs, wait for it, and close the executors."""
+        runs = list(self._runs)
+        for run in runs:
+            run.cancel("the runtime was closed")
+        await asyncio.gather(*(run.ending for run in runs), return_exceptions=True)
+        for executor in self.models.values():
+            await executor.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _lanes(self, limits: Mapping[str, int]) -> dict[str, int | None]:
+        for lane, places in limits.items():
+            if places < 1:
+                raise ConfigError(f"limits[{lane!r}] = {places}: expected 1 or more places, or leave the lane out")
+        llm = limits.get("llm")
+        lanes: dict[str, int | None] = {lane: places for lane, places in limits.items() if lane != "llm"}
+        for name, executor in self.models.items():
+            lanes[MODEL_LANE + name] = executor.limit if executor.limit is not None else llm
+        return {lane: places for lane, places in lanes.items() if places is not None}
+
+
+def _by_name(models: ModelExecutor | Mapping[str, ModelExecutor] | None) -> Mapping[str, ModelExecutor]:
+    if models is None:
+        return {}
+    return models if isinstance(models, Mapping) else {"default": models}

@@ -1,0 +1,67 @@
+"""What a step is, apart from any one call of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from agentrt.errors import ConfigError, ExecutorError, Refused
+from agentrt.types import StepKind
+
+Body: TypeAlias = Callable[..., Awaitable[Any]]
+Siblings: TypeAlias = Literal["cancel", "finish"]
+
+_RETRYABLE_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+
+
+def passing(error: BaseException) -> bool:
+    """Whether an error of the world may be gone at the next attempt: no connection, time-outs, 429, 5xx."""
+    if isinstance(error, Refused):
+        return error.status in _RETRYABLE_STATUS
+    return isinstance(error, ExecutorError)
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """A step's definition: what runs, and how.
+
+    ``lane`` names whose places it takes; ``retries`` are attempts after the first, for errors that ``retry_on``
+    accepts, the ``n``-th after ``backoff * 2**(n-1)`` seconds; ``timeout`` is in seconds for each attempt; larger
+    ``priority`` is sooner; ``siblings`` says what becomes of a failed program's other steps.
+    """
+
+    name: str
+    kind: StepKind
+    body: Body
+    lane: str = ""
+    retries: int = 0
+    backoff: float = 0.5
+    retry_on: Callable[[BaseException], bool] | tuple[type[BaseException], ...] = (Exception,)
+    timeout: float | None = None
+    priority: int = 0
+    siblings: Siblings = "cancel"
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or "#" in self.name:
+            raise ConfigError(f"step name {self.name!r}: expected a name without '/' and '#'")
+        if self.retries < 0 or self.backoff < 0:
+            raise ConfigError(f"step {self.name!r}: retries={self.retries}, backoff={self.backoff}: expected 0 or more")
+        if self.timeout is not None and self.timeout <= 0:
+            raise ConfigError(
+                f"step {self.name!r}: timeout={self.timeout}: expected seconds above 0, or None for no limit"
+            )
+        if self.siblings not in ("cancel", "finish"):
+            raise ConfigError(f"step {self.name!r}: siblings={self.siblings!r}: expected 'cancel' or 'finish'")
+
+    def may_retry(self, error: BaseException, attempt: int) -> bool:
+        """Whether another attempt follows when the ``attempt``-th, 1 first, ended with this error."""
+        if attempt > self.retries:
+            return False
+        if isinstance(self.retry_on, tuple):
+            return isinstance(error, self.retry_on)
+        return self.retry_on(error)
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after the ``attempt``-th attempt failed."""
+        return float(self.backoff * 2 ** (attempt - 1))

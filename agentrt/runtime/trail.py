@@ -1,0 +1,88 @@
+"""Control edges: what a program had awaited when it called a step.
+
+``for section in await outline`` makes steps that depend on the outline though no handle says so. Each asyncio task has
+a trail of the steps it waited for; a new step comes *after* those that are done. A task inherits from the one that
+made it, keeps its own steps to itself, and gives them back when it has ended, so that branches run side by side in
+``gather`` stay apart in the graph and join behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import Any
+
+from agentrt.graph.machine import Node
+
+
+class Trail:
+    """What one asyncio task has waited for. ``nodes`` is an ordered set; those implied by later ones are left out."""
+
+    __slots__ = ("branches", "nodes", "task")
+
+    def __init__(self, task: asyncio.Task[Any] | None, nodes: dict[Node, None]) -> None:
+        self.task = task
+        self.nodes = nodes
+        self.branches: list[Trail] = []
+
+    def front(self) -> tuple[Node, ...]:
+        """The steps that a step made now comes after: watched, done, and not before another such step."""
+        if self.branches:
+            self._gather()
+        done = [node for node in self.nodes if node.ended is not None]
+        if len(done) < 2:
+            return tuple(done)
+        implied = {before for node in done for before in (*node.after, *node.inputs)}
+        if implied.isdisjoint(self.nodes):
+            return tuple(done)
+        self.nodes = {node: None for node in self.nodes if node not in implied}
+        return tuple(node for node in done if node not in implied)
+
+    def replace(self, front: tuple[Node, ...], join: Node) -> None:
+        """Let one join stand for a wide front."""
+        for node in front:
+            del self.nodes[node]
+        self.nodes[join] = None
+
+    def _gather(self) -> None:
+        """Take over the trails of branches whose task has ended."""
+        running = []
+        for branch in self.branches:
+            if branch.task is None or branch.task.done():
+                branch._gather()
+                self.nodes.update(branch.nodes)
+            else:
+                running.append(branch)
+        self.branches = running
+
+
+trail: ContextVar[Trail | None] = ContextVar("agentrt_trail", default=None)
+
+
+def current_trail() -> Trail:
+    """The trail of the running asyncio task, made on first use."""
+    task = asyncio.current_task()
+    here = trail.get()
+    if here is None:
+        here = Trail(task, {})
+        trail.set(here)
+    elif here.task is not task:
+        branch = Trail(task, dict(here.nodes))
+        here.branches.append(branch)
+        trail.set(branch)
+        return branch
+    return here
+
+
+def watch(node: Node) -> None:
+    """The running task waits for the node, or has just seen its value."""
+    try:
+        here = current_trail()
+    except RuntimeError:  # no running loop: somebody looks at a finished run
+        return
+    nodes = here.nodes
+    if len(nodes) == 1:  # the common loop, each step after the last one: keep only the newest
+        (last,) = nodes
+        if last in node.after or last in node.inputs:
+            nodes.clear()
+    nodes[node] = None

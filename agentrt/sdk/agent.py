@@ -1,0 +1,183 @@
+"""Agents: a role with a fixed prompt, asked by calling it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Generic, TypeVar, Unpack, cast, overload
+
+from agentrt.errors import ConfigError, GraphError
+from agentrt.runtime import MODEL_LANE, Handle, StepSpec, call, owner, passing
+from agentrt.sdk.output import Output
+from agentrt.sdk.step import Options, changed
+from agentrt.sdk.tool import Tool
+from agentrt.sdk.turns import Context, Settings, ToolUse, loop, opening, single, turn_body
+from agentrt.types import Message, Sampling, SessionId
+
+T = TypeVar("T")
+
+
+class AgentOptions(Options, total=False):
+    """What an agent can be given, beside the options of every step.
+
+    ``system``: its fixed prompt; the same over calls, so that the engine computes it once. ``tools``: what the
+    model may call. ``tool_use``: when it must (``"auto"``). ``model``: which of the runtime's executors answers (``"default"``).
+    ``max_turns``: model turns of one call, with tools (8). ``output_retries``: how often an answer that does not fit
+    ``output`` is asked for again (2). ``max_tokens``, ``temperature``, ``top_p``, ``seed``, ``stop``: how each reply is
+    drawn; what is not given is the server's choice.
+
+    With tools, ``timeout`` holds for the whole call and the other step options for each model turn.
+    """
+
+    system: str
+    tools: Sequence[Tool[..., Any]]
+    tool_use: ToolUse
+    model: str
+    max_turns: int
+    output_retries: int
+    max_tokens: int | None
+    temperature: float | None
+    top_p: float | None
+    seed: int | None
+    stop: Sequence[str]
+
+
+class Agent(Generic[T]):
+    """A role with a fixed prompt. Calling it asks the model and gives a handle of the answer.
+
+    ``output`` is the type of the answer: text, or anything pydantic understands, which the model is made to write as
+    JSON. With ``tools`` a call is a loop: the tools that the model asks for run side by side, each a step of its own,
+    and the model is asked again until it answers.
+    """
+
+    @overload
+    def __init__(self: Agent[str], name: str, **options: Unpack[AgentOptions]) -> None: ...
+    @overload
+    def __init__(self, name: str, *, output: type[T], **options: Unpack[AgentOptions]) -> None: ...
+    def __init__(self, name: str, *, output: Any = str, **options: Unpack[AgentOptions]) -> None:
+        """Raises ``ConfigError`` for an option unknown or out of bounds, ``GraphError`` for two tools of one name."""
+        self._options = options
+        self._output = Output(output)
+        self.settings = _settings(name, self._output, options)
+        self.spec = _spec(self.settings, options)
+
+    def __call__(self, *parts: object) -> Handle[T]:
+        """Ask, with the parts joined into one prompt: text as it is, other values as JSON; handles are waited for."""
+        return self._ask(Context(opening(self.settings)), parts)
+
+    def __repr__(self) -> str:
+        return f"<agent {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The agent's name; ids of its calls are ``name#1``, ``name#2``, ..."""
+        return self.settings.name
+
+    def session(self) -> Session[T]:
+        """A context that grows over turns; each call of it sees all that was said before. Inside a program only."""
+        return Session(self, opening(self.settings))
+
+    def with_(self, **options: Unpack[AgentOptions]) -> Agent[T]:
+        """The same agent with other options laid over; this one stays as it is."""
+        merged = cast("AgentOptions", {**self._options, **options})
+        return Agent(self.name, output=self._output.kind, **merged)
+
+    def _ask(self, context: Context, parts: tuple[object, ...], after: tuple[Handle[Any], ...] = ()) -> Handle[T]:
+        waits = (*self._options.get("after", ()), *after)
+        return cast("Handle[T]", call(self.spec, (context, parts), {}, waits, depth=3))
+
+
+class Session(Generic[T]):
+    """One growing context of one agent in one run. Turns run in the order in which they were called.
+
+    ``id`` is what the engine knows it by. A turn called while the one before runs waits for it; after a turn that
+    failed, the next goes on from what was said before.
+    """
+
+    def __init__(self, agent: Agent[T], said: tuple[Message, ...], after: Handle[Any] | None = None) -> None:
+        run = owner.get().run
+        self.agent = agent
+        self.id = SessionId(f"{run.id}/{agent.name}~{next(run.sessions)}")
+        self._context = Context(said, self.id)
+        self._last = after
+
+    def __call__(self, *parts: object) -> Handle[T]:
+        """Take the next turn."""
+        last = self._last
+        waits = (last,) if last is not None and last.status not in ("failed", "skipped", "cancelled") else ()
+        self._last = turn = self.agent._ask(self._context, parts, waits)
+        return turn
+
+    @property
+    def said(self) -> tuple[Message, ...]:
+        """Everything in the context, the fixed prompt first; turns that have not finished are not in it."""
+        return self._context.said
+
+    async def fork(self) -> Session[T]:
+        """A second session that goes on from here, once the turns called so far have finished."""
+        if self._last is not None:
+            await self._last
+        return Session(self.agent, self._context.said)
+
+
+def _settings(name: str, output: Output, options: AgentOptions) -> Settings:
+    unknown = set(options) - AgentOptions.__annotations__.keys() - Options.__annotations__.keys()
+    if unknown:
+        raise ConfigError(
+            f"agent {name!r}: no option {', '.join(sorted(unknown))}; see agentrt.AgentOptions for those there are"
+        )
+    turns, retries, use = (
+        options.get("max_turns", 8),
+        options.get("output_retries", 2),
+        options.get("tool_use", "auto"),
+    )
+    if turns < 1 or retries < 0:
+        raise ConfigError(f"agent {name!r}: max_turns={turns}, output_retries={retries}: expected at least 1 and 0")
+    if use not in ("auto", "first", "once"):
+        raise ConfigError(f"agent {name!r}: tool_use={use!r}: expected 'auto', 'first' or 'once'")
+    tools = _by_name(name, options.get("tools", ()))
+    return Settings(
+        name,
+        options.get("system", ""),
+        tools,
+        use,
+        options.get("model", "default"),
+        turns,
+        retries,
+        _sampling(name, options),
+        output,
+    )
+
+
+def _sampling(name: str, options: AgentOptions) -> Sampling:
+    limit, heat = options.get("max_tokens"), options.get("temperature")
+    if limit is not None and limit < 1:
+        raise ConfigError(f"agent {name!r}: max_tokens={limit}: expected 1 or more, or None for the server's limit")
+    if heat is not None and heat < 0:
+        raise ConfigError(f"agent {name!r}: temperature={heat}: expected 0 (always the likeliest) or more")
+    return Sampling(limit, heat, options.get("top_p"), options.get("seed"), tuple(options.get("stop", ())))
+
+
+def _by_name(agent: str, tools: Sequence[Tool[..., Any]]) -> dict[str, Tool[..., Any]]:
+    known: dict[str, Tool[..., Any]] = {}
+    for one in tools:
+        if not isinstance(one, Tool):
+            raise GraphError(f"agent {agent!r}: {one!r} is no tool; decorate the function with @tool")
+        if one.name in known:
+            raise GraphError(f"agent {agent!r}: two tools are called {one.name!r}; rename one with @tool(name=...)")
+        known[one.name] = one
+    return known
+
+
+def _spec(settings: Settings, options: AgentOptions) -> StepSpec:
+    own = {key: value for key, value in options.items() if key in Options.__annotations__ and key != "after"}
+    lane = MODEL_LANE + settings.model
+    if not settings.tools:
+        return changed(
+            StepSpec(settings.name, "llm", single(settings), lane, retries=2, retry_on=passing),
+            cast("Options", own),
+        )
+    timeout = own.pop("timeout", None)
+    turn = StepSpec(f"{settings.name}.turn", "llm", turn_body(settings), lane, retries=2, retry_on=passing)
+    whole = StepSpec(settings.name, "agent", loop(settings, changed(turn, cast("Options", own))))
+    return replace(whole, timeout=cast("float | None", timeout))

@@ -1,0 +1,119 @@
+"""Tools: steps that a model can call too."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from functools import cached_property
+from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
+
+from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
+
+from agentrt.errors import ConfigError, ToolError
+from agentrt.runtime import Handle, StepSpec, call
+from agentrt.sdk.step import Options, Step, _name, body_of, changed
+from agentrt.sdk.text import problems
+from agentrt.types import ToolSpec
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Tool(Step[P, R]):
+    """A step with a name, a description and a JSON schema that models are told of.
+
+    The schema comes from the function's type hints through pydantic; the description is its docstring.
+    """
+
+    @cached_property
+    def arguments(self) -> type[BaseModel]:
+        """The pydantic model of the arguments. Raises ``ConfigError`` for a hint that has no JSON schema."""
+        return arguments_model(self.name, self.function)
+
+    @cached_property
+    def told(self) -> ToolSpec:
+        """What a model is told of this tool."""
+        try:
+            schema = self.arguments.model_json_schema()
+        except PydanticUserError as error:
+            raise ConfigError(f"tool {self.name!r}: its type hints give no JSON schema: {error.message}") from error
+        schema.pop("title", None)
+        return ToolSpec(self.name, inspect.getdoc(self.function) or "", schema)
+
+    def call_json(self, text: str) -> Handle[R]:
+        """Call the tool as a model does, with arguments as JSON text. Raises ``ToolError`` if they do not fit."""
+        try:
+            checked = self.arguments.model_validate_json(text or "{}")
+        except ValidationError as error:
+            raise ToolError(f"tool {self.name!r}: the arguments {text!r} do not fit: {problems(error)}") from error
+        values = {name: getattr(checked, name) for name in type(checked).model_fields}
+        args, kwargs = _as_call(self.function, values)
+        return call(self.spec, args, kwargs)
+
+    def with_(self, **options: Unpack[Options]) -> Self:
+        """The same tool, run with other options; this one stays as it is."""
+        return super().with_(**options)
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+def arguments_model(name: str, function: Callable[..., Any]) -> type[BaseModel]:
+    """A pydantic model of a function's arguments. Raises ``ConfigError`` for hints that cannot be read."""
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except NameError as error:
+        raise ConfigError(f"{name!r}: cannot read its type hints: {error}; import what they name") from error
+    fields: dict[str, Any] = {}
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise ConfigError(
+                f"{name!r}: *{parameter.name} cannot be described to a model or a command line; name each argument"
+            )
+        hint = Any if parameter.annotation is parameter.empty else parameter.annotation
+        fields[parameter.name] = (hint, ... if parameter.default is parameter.empty else parameter.default)
+    try:
+        return create_model(name, __base__=_Arguments, **fields)
+    except PydanticUserError as error:
+        raise ConfigError(f"{name!r}: its type hints cannot be used: {error.message}") from error
+
+
+def _as_call(function: Callable[..., Any], values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    parameters = inspect.signature(function).parameters
+    positional = tuple(values[name] for name, one in parameters.items() if one.kind is one.POSITIONAL_ONLY)
+    return positional, {
+        name: value for name, value in values.items() if parameters[name].kind is not inspect.Parameter.POSITIONAL_ONLY
+    }
+
+
+@overload
+def tool(function: Callable[P, Coroutine[Any, Any, R]], /) -> Tool[P, R]: ...
+@overload
+def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
+@overload
+def tool(*, name: str | None = None, **options: Unpack[Options]) -> ToolDecorator: ...
+def tool(function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Unpack[Options]) -> Any:
+    """Make a tool: ``@tool`` or ``@tool(retries=2, timeout=30)``. Programs call it like any step, agents by JSON.
+
+    A coroutine function runs in the event loop, a plain one in a thread (see ``step``).
+    """
+    decorator = ToolDecorator(name, options)
+    return decorator if function is None else decorator(function)
+
+
+class ToolDecorator:
+    """``@tool(...)`` with its options, waiting for its function."""
+
+    def __init__(self, name: str | None, options: Options) -> None:
+        self._name = name
+        self._options = options
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Tool[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Tool[P, R]: ...
+    def __call__(self, function: Callable[..., Any], /) -> Any:
+        """The tool."""
+        spec = StepSpec(self._name or _name(function), "tool", body_of(function), lane="tool")
+        return Tool(changed(spec, self._options), function)
