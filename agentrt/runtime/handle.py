@@ -12,7 +12,8 @@ from agentrt.runtime.trail import watch
 from agentrt.types import StepId, StepStatus, Usage
 
 if TYPE_CHECKING:
-    from agentrt.runtime.run import Run, Scope
+    from agentrt.runtime.run import Run
+    from agentrt.runtime.scope import Scope
     from agentrt.runtime.spec import StepSpec
 
 T = TypeVar("T")

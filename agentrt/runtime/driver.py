@@ -1,0 +1,238 @@
+"""Carries out what the scheduler core says, on asyncio, and tells it what happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from agentrt.errors import StepTimeout, UpstreamFailed
+from agentrt.graph.machine import Instruction, Machine, Node
+from agentrt.runtime.arguments import fill, find
+from agentrt.runtime.feed import Feed
+from agentrt.runtime.handle import Handle, owner
+from agentrt.runtime.result import brief
+from agentrt.runtime.scope import Scope
+from agentrt.runtime.trail import trail
+
+
+class Driver:
+    """One asyncio task for each running attempt of a step; no state of its own but those tasks and the handles."""
+
+    def __init__(self, machine: Machine, feed: Feed, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
+        self.handles: dict[Node, Handle[Any]] = {}
+        self.tasks: dict[Handle[Any], asyncio.Task[None]] = {}
+        self.closing = False
+        self._machine = machine
+        self._feed = feed
+        self._loop = loop
+        self._now = now
+
+    def add(self, handle: Handle[Any]) -> None:
+        """Put a step into the graph; it starts at once if it can."""
+        self.handles[handle.node] = handle
+        instructions = self._machine.add(handle.node, self._now())
+        self._feed.added(handle.node)
+        if instructions:
+            self._carry_out(instructions)
+
+    def add_join(self, join: Node) -> None:
+        """Put a join into the graph; there is nothing to run."""
+        instructions = self._machine.add(join, self._now())
+        self._feed.added(join)
+        self._carry_out(instructions)
+
+    def open(self, handle: Handle[Any]) -> Scope:
+        """The running step is about to call steps of its own; meanwhile others may have its place."""
+        handle.scope = scope = Scope(f"{handle.node.id}/")
+        self._carry_out(self._machine.release(handle.node, self._now()))
+        return scope
+
+    def cancel(self, handle: Handle[Any]) -> bool:
+        """Cancel a step and what it called. ``False`` when it is finished already."""
+        if handle.node.finished:
+            return False
+        self._carry_out(self._machine.cancel(handle.node, self._now()))
+        return True
+
+    # -- instructions ----------------------------------------------------------------------------------------
+
+    def _carry_out(self, instructions: list[Instruction]) -> None:
+        for verb, node in instructions:
+            if node.kind == "join":
+                self._pass(verb, node)
+                continue
+            handle = self.handles[node]
+            if verb == "start":
+                self.tasks[handle] = self._loop.create_task(self._work(handle), context=handle.context)
+            elif verb == "stop":
+                self._stop(handle)
+            else:
+                self._drop(handle)
+
+    def _pass(self, verb: str, join: Node) -> None:
+        """A join is done as soon as its inputs are."""
+        instructions = self._machine.finish(join, self._now()) if verb == "start" else []
+        self._feed.ended(join)
+        self._carry_out(instructions)
+
+    def _stop(self, handle: Handle[Any]) -> None:
+        if handle.scope is not None:
+            self._cancel_all(handle.scope)
+        task = self.tasks.get(handle)
+        if task is not None:
+            task.cancel()
+
+    def _drop(self, handle: Handle[Any]) -> None:
+        node = handle.node
+        if node.status == "cancelled":
+            handle.settle_cancelled()
+        else:
+            node.error = _upstream(node)
+            handle.settle_error(node.error)
+        self._feed.ended(node)
+
+    def _cancel_all(self, scope: Scope) -> None:
+        for child in scope.handles:
+            self.cancel(child)
+
+    # -- one attempt -----------------------------------------------------------------------------------------
+
+    async def _work(self, handle: Handle[Any]) -> None:
+        """One attempt at one step, from its arguments to its result."""
+        node = handle.node
+        owner.set(handle)
+        trail.set(None)
+        self._feed.started(node)
+        try:
+            value = await self._attempt(handle)
+        except asyncio.CancelledError:
+            self._was_cancelled(handle)
+        except Exception as error:  # noqa: BLE001 - any step may raise anything: it becomes the step's result
+            self._was_broken(handle, error)
+        except BaseException as error:
+            self._failed(handle, error)
+            raise
+        else:
+            instructions = self._machine.finish(node, self._now())
+            handle.settle(value)
+            self._feed.ended(node)
+            self._carry_out(instructions)
+        finally:
+            del self.tasks[handle]
+
+    async def _attempt(self, handle: Handle[Any]) -> Any:
+        args, kwargs = handle.args, handle.kwargs
+        if handle.nested:
+            args, kwargs = fill(args), fill(kwargs)
+        try:
+            if handle.spec.timeout is None:
+                value = await handle.spec.body(*args, **kwargs)
+            else:
+                value = await _in_time(handle, handle.spec.timeout, args, kwargs)
+            if handle.scope is None and not isinstance(value, Handle):
+                return value
+            return await _leave(handle, value)
+        except Exception:
+            if handle.scope is not None:
+                await self._abandon(handle, handle.scope)
+            raise
+
+    async def _abandon(self, handle: Handle[Any], scope: Scope) -> None:
+        """The body failed: the other steps that it called end or finish, as it says, before anybody is told."""
+        if handle.spec.siblings == "cancel":
+            self._cancel_all(scope)
+        await all_ended(scope.handles)
+
+    def _was_cancelled(self, handle: Handle[Any]) -> None:
+        instructions = self._machine.cancelled(handle.node, self._now())
+        if handle.scope is not None:
+            self._cancel_all(handle.scope)
+        handle.settle_cancelled()
+        self._feed.ended(handle.node)
+        self._carry_out(instructions)
+
+    def _was_broken(self, handle: Handle[Any], error: Exception) -> None:
+        attempt = handle.node.attempt
+        if handle.scope is None and not self.closing and handle.spec.may_retry(error, attempt):
+            self._try_again(handle, error)
+        else:
+            self._failed(handle, error)
+
+    def _try_again(self, handle: Handle[Any], error: Exception) -> None:
+        node = handle.node
+        delay = handle.spec.delay(node.attempt)
+        self._feed.retried(node, error, delay)
+        handle.context = handle.context.copy()
+        self._carry_out(self._machine.suspend(node, self._now()))
+        self._loop.call_later(delay, self._resume, node)
+
+    def _resume(self, node: Node) -> None:
+        if node.status == "pending":  # not cancelled meanwhile
+            self._carry_out(self._machine.resume(node, self._now()))
+
+    def _failed(self, handle: Handle[Any], error: BaseException) -> None:
+        node = handle.node
+        instructions = self._machine.fail(node, error, self._now())
+        if not hasattr(error, "__agentrt_step__"):  # the first step to raise it is the one to name
+            error.__agentrt_step__ = node.id  # type: ignore[attr-defined]
+            error.add_note(node.story)
+        handle.settle_error(error)
+        self._feed.ended(node)
+        self._carry_out(instructions)
+
+
+async def _in_time(handle: Handle[Any], seconds: float, args: Any, kwargs: Any) -> Any:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await handle.spec.body(*args, **kwargs)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise  # the step's own
+        raise StepTimeout(
+            f"step {handle.id!r} ran longer than its timeout of {seconds:g} s (attempt {handle.node.attempt}); "
+            f"raise timeout=, or find out what it waits for"
+        ) from error
+
+
+async def _leave(handle: Handle[Any], value: Any) -> Any:
+    """The body has returned: wait for the handles it returned and for every step it called.
+
+    A failure that nobody has looked at is the caller's.
+    """
+    returned: list[Handle[Any]] = []
+    find(value, returned)
+    for one in returned:
+        await one
+    children = handle.scope.handles if handle.scope else []
+    await all_ended(children)
+    for child in children:
+        if not child.observed and child.node.status in ("failed", "skipped"):
+            await child
+    return fill(value) if returned else value
+
+
+async def all_ended(handles: Iterable[Handle[Any]]) -> None:
+    """Wait until all have ended, well or not; does not count as looking at them."""
+    while pending := [handle for handle in handles if not handle.done()]:
+        waiter = pending[0].run.loop.create_future()
+        left = len(pending)
+
+        def one_less(_: object, waiter: asyncio.Future[None] = waiter) -> None:
+            nonlocal left
+            left -= 1
+            if not left and not waiter.done():
+                waiter.set_result(None)
+
+        for handle in pending:
+            asyncio.Future.add_done_callback(handle, one_less)
+        await waiter
+
+
+def _upstream(node: Node) -> UpstreamFailed:
+    because = node.because
+    assert because is not None, "a skipped node has somebody to blame"
+    what = "was cancelled" if because.error is None else f"failed: {brief(because.error)}"
+    error = UpstreamFailed(f"step {node.id!r} never started, because step {because.id!r} {what}")
+    error.__cause__ = because.error
+    return error

@@ -1,0 +1,100 @@
+"""From a call to a node: its id, what it waits for, and what it comes after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from agentrt.errors import ProgramError
+from agentrt.graph.machine import Node
+from agentrt.runtime.arguments import find
+from agentrt.runtime.handle import Handle
+from agentrt.runtime.scope import Scope
+from agentrt.runtime.spec import StepSpec
+from agentrt.runtime.trail import current_trail
+
+WIDE_FRONT: Final = 4
+"""A step that comes after more awaited steps than this gets one edge from a join instead, so edges stay linear."""
+
+WIDE_INPUTS: Final = 8
+"""From the second step on that takes the same inputs, if they are more than this, a join stands for them too."""
+
+
+class Wiring:
+    """Makes the nodes of one run. ``put`` is given each join that is made on the way, to put it into the graph."""
+
+    __slots__ = ("_put", "_root", "_wide")
+
+    def __init__(self, root: Node, put: Callable[[Node], None]) -> None:
+        self._root = root
+        self._put = put
+        self._wide: dict[tuple[Node, ...], Node | None] = {}
+
+    def node(
+        self, parent: Node, scope: Scope, spec: StepSpec, found: list[Handle[Any]], place: tuple[str, int] | None
+    ) -> Node:
+        """The node of a call by ``parent`` that takes the values of ``found``."""
+        above = None if parent is self._root else parent
+        inputs = self._inputs(found, scope, above) if found else ()
+        front = self._front(scope, above)
+        if inputs and front:
+            front = tuple(node for node in front if node not in inputs)
+        return Node(
+            scope.name(spec.name),
+            spec.name,
+            spec.kind,
+            inputs=inputs,
+            after=front,
+            parent=above,
+            lane=spec.lane,
+            priority=spec.priority,
+            place=place,
+        )
+
+    def _inputs(self, found: list[Handle[Any]], scope: Scope, above: Node | None) -> tuple[Node, ...]:
+        if len(found) == 1:
+            return (found[0].node,)
+        inputs = tuple(dict.fromkeys([handle.node for handle in found]))
+        return inputs if len(inputs) <= WIDE_INPUTS else self._shared(inputs, scope, above)
+
+    def _shared(self, inputs: tuple[Node, ...], scope: Scope, above: Node | None) -> tuple[Node, ...]:
+        if inputs not in self._wide:
+            self._wide[inputs] = None
+            return inputs
+        join = self._wide[inputs]
+        if join is None:
+            join = self._wide[inputs] = self._join(scope, above, inputs=inputs)
+        return (join,)
+
+    def _front(self, scope: Scope, above: Node | None) -> tuple[Node, ...]:
+        trail = current_trail()
+        if not (trail.nodes or trail.branches):
+            return ()
+        front = trail.front()
+        if len(front) <= WIDE_FRONT:
+            return front
+        join = self._join(scope, above, after=front)
+        trail.replace(front, join)
+        return (join,)
+
+    def _join(
+        self, scope: Scope, above: Node | None, inputs: tuple[Node, ...] = (), after: tuple[Node, ...] = ()
+    ) -> Node:
+        node = Node(scope.name("join"), "join", "join", inputs=inputs, after=after, parent=above)
+        self._put(node)
+        return node
+
+
+def handles_in(spec: StepSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Handle[Any]]:
+    """Every handle inside the arguments of a call. Raises ``ProgramError`` for an argument that contains itself."""
+    found: list[Handle[Any]] = []
+    try:
+        for value in args:
+            find(value, found)
+        for value in kwargs.values():
+            find(value, found)
+    except RecursionError as error:
+        raise ProgramError(
+            f"step {spec.name!r}: an argument contains itself, or is nested too deeply; pass a flat value"
+        ) from error
+    return found
