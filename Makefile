@@ -1,0 +1,42 @@
+# Two commands: `make demo` runs an agent program on a real engine, `make test` passes every test.
+# Both set up whatever is missing. PYTHON=python3.12 chooses another Python.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check lint types layers format clean help setup setup-dev
+
+demo: setup  ## run the main job: an example program on the embedded engine
+	@$(BIN)/agentrt run examples/report.py
+
+test: setup-dev lint types layers  ## pass all checks and all tests, the real engine included
+	@$(BIN)/python -m pytest
+
+check: setup-dev lint types layers  ## the checks alone
+
+lint:
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types:
+	@$(BIN)/mypy
+	@$(BIN)/mypy examples tests/typing
+
+layers:
+	@$(BIN)/lint-imports --no-cache
+
+format: setup-dev  ## bring the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+setup:
+	@$(PYTHON) scripts/setup.py
+
+setup-dev:
+	@$(PYTHON) scripts/setup.py dev
+
+clean:  ## remove the environment of this checkout; the engine's stays in the user's cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
