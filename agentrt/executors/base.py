@@ -32,6 +32,10 @@ class ModelExecutor(Protocol):
     @property
     def limit(self) -> int | None: ...
 
+    async def prepare(self) -> None:
+        """Be ready to answer; an engine may have to be started first. This time counts against no step's limit."""
+        ...
+
     async def execute(self, request: ModelRequest, emit: Emit = ignore) -> ModelReply:
         """Answer one turn; pieces of the reply's text go to ``emit`` as they come, in order, and join to the text.
 
