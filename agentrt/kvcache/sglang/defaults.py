@@ -17,6 +17,7 @@ def cpu_server_args(
         "sampling_backend": "pytorch",
         "disable_overlap_schedule": True,
         "skip_server_warmup": True,
+        "sleep_on_idle": True,  # else an idle scheduler keeps one core busy
         "enable_cache_report": True,
         "max_total_tokens": max_total_tokens or 65536,
     }
