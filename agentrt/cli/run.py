@@ -1,0 +1,129 @@
+"""``agentrt run``: a program from its file to its output."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from agentrt.cli.failures import CANCELLED, DONE, FAILED, complain
+
+if TYPE_CHECKING:
+    from agentrt.executors.base import ModelExecutor
+    from agentrt.runtime import RunResult
+    from agentrt.sdk import Program
+    from agentrt.ui import Display
+
+_EXAMPLES: Final = """\
+examples:
+  agentrt run report.py --input topic=otters
+  agentrt run report.py:report --input topic=otters --input 'sections=["life", "food"]'
+  agentrt run report.py --inputs inputs.json --engine http://127.0.0.1:30000
+  agentrt run report.py --input topic=otters --json | jq .output
+
+A value is read by the type of the program's parameter: text as it is, everything else as JSON. The program's output
+goes to standard output, all else to standard error. Ctrl-C cancels the run and waits until nothing of it is left; a
+second Ctrl-C does not wait. Options may also stand in AGENTRT_ENGINE (an address) and AGENTRT_API_KEY.
+"""
+
+_CODES: Final = {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add ``run``."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run a program",
+        description="Run a program and print its output.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("program", metavar="PROGRAM.py[:NAME]", help="a file or package.module, and which program")
+    parser.add_argument("--input", "-i", action="append", default=[], metavar="NAME=VALUE", help="one input")
+    parser.add_argument("--inputs", metavar="FILE", help="a JSON object of inputs; - is standard input")
+    parser.add_argument("--engine", metavar="URL", help="a server that is up, instead of an engine of our own")
+    parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help="cancel the run after this long")
+    parser.add_argument("--json", action="store_true", help="print the whole run as one JSON object")
+    parser.set_defaults(handler=run)
+
+
+def seconds(text: str) -> float:
+    """A time above 0, for argparse."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected seconds above 0")
+    return value
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the program and print what came of it; the exit code is its status."""
+    from agentrt.cli.inputs import read_inputs
+    from agentrt.cli.output import own_stdout, print_json, print_output
+    from agentrt.sdk.loader import load_program
+
+    with own_stdout() as stdout:
+        program = load_program(options.program)
+        args, kwargs = read_inputs(program, options.input, options.inputs)
+        display = _display(options.json)
+        result = _execute(options, program, args, kwargs, display)
+        display.summarize(result)
+        if options.json:
+            print_json(result, stdout)
+        elif result.error is None:
+            print_output(result.value, stdout)
+    if result.error is not None:
+        _explain(result, options)
+    return _CODES[result.status]
+
+
+def _execute(
+    options: argparse.Namespace, program: Program[..., Any], args: list[Any], kwargs: dict[str, Any], display: Display
+) -> RunResult[Any]:
+    import asyncio
+
+    from agentrt.cli.stopping import stopped_by_signals
+    from agentrt.runtime import Runtime
+
+    async def main() -> RunResult[Any]:
+        async with Runtime(models=_models(options, display), observers=[display]) as runtime:
+            running = runtime.start(program, *args, **kwargs)
+            if options.timeout is not None:
+                reason = f"it ran longer than --timeout {options.timeout:g}"
+                running.loop.call_later(options.timeout, running.cancel, reason)
+            with stopped_by_signals(running.loop, running.cancel):
+                return await running
+
+    display.open()
+    try:
+        return asyncio.run(main())
+    finally:
+        display.close()
+
+
+def _models(options: argparse.Namespace, display: Display) -> ModelExecutor:
+    url = options.engine or os.environ.get("AGENTRT_ENGINE")
+    if url:
+        from agentrt.executors import connect
+
+        return connect(url)
+    from agentrt.runtime.embedded import EmbeddedExecutor
+
+    return EmbeddedExecutor(progress=display.progress)
+
+
+def _display(json_wanted: bool) -> Display:
+    from agentrt.ui import Quiet
+    from agentrt.ui.plain import Plain
+
+    if json_wanted:
+        return Quiet()
+    return Plain(sys.stderr)
+
+
+def _explain(result: RunResult[Any], options: argparse.Namespace) -> None:
+    if options.debug and result.error is not None:
+        import traceback
+
+        traceback.print_exception(result.error)
+    complain(str(result.error))

@@ -1,0 +1,183 @@
+"""A run as its events tell it: the state that every display draws, with no drawing in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from agentrt.events import (
+    Event,
+    RunEnded,
+    RunStarted,
+    StepAdded,
+    StepEnded,
+    StepRetried,
+    StepStarted,
+    StepText,
+)
+from agentrt.types import RunId, RunStatus, StepId, StepKind, StepStatus, Usage
+
+TAIL: Final = 400
+"""How many characters of a step's streamed text are kept: what fits a line of the widest terminal, and some."""
+
+NO_TOKENS: Final = Usage()
+FINISHED: Final = frozenset({"done", "failed", "skipped", "cancelled"})
+
+
+@dataclass(slots=True)
+class StepView:
+    """One step as seen so far. Times are seconds since the run started; ``tail`` is the end of its streamed text."""
+
+    id: StepId
+    name: str
+    kind: StepKind
+    parent: StepId | None
+    inputs: tuple[StepId, ...]
+    after: tuple[StepId, ...]
+    depth: int
+    added: float
+    status: StepStatus = "pending"
+    attempt: int = 0
+    started: float | None = None
+    ended: float | None = None
+    retry_at: float | None = None
+    usage: Usage = NO_TOKENS
+    error: str | None = None
+    tail: str = ""
+    children: list[StepView] = field(default_factory=list)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has its final status."""
+        return self.status in FINISHED
+
+    def seconds(self, now: float) -> float | None:
+        """How long it has run, ``None`` before it starts."""
+        if self.started is None:
+            return None
+        return (now if self.ended is None else self.ended) - self.started
+
+
+class RunView:
+    """One run as its events tell it. ``apply`` takes them in order; everything else only reads.
+
+    Joins are edges that have a name, not work: they are in ``steps`` and in nothing that counts or lists.
+    """
+
+    def __init__(self) -> None:
+        self.id = RunId("")
+        self.program = ""
+        self.inputs: dict[str, Any] = {}
+        self.wall = 0.0
+        self.status: RunStatus = "running"
+        self.error: str | None = None
+        self.last = 0.0
+        self.steps: dict[StepId, StepView] = {}
+        self.roots: list[StepView] = []
+        self.counts: dict[StepStatus, int] = {}
+        self.usage = Usage()
+
+    def apply(self, event: Event) -> None:
+        """Take in what happened next."""
+        match event:
+            case StepText():
+                self._text(event)
+            case StepAdded():
+                self._added(event)
+            case StepStarted():
+                self._started(event)
+            case StepEnded():
+                self._ended(event)
+            case StepRetried():
+                self._retried(event)
+            case RunStarted(run, program, inputs, wall):
+                self.id, self.program, self.inputs, self.wall = run, program, inputs, wall
+            case RunEnded():
+                self.status, self.error, self.last = event.status, event.error, event.at
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.status != "running"
+
+    @property
+    def total(self) -> int:
+        """How many steps there are so far."""
+        return sum(self.counts.values())
+
+    @property
+    def finished(self) -> int:
+        """How many steps have their final status."""
+        return sum(count for status, count in self.counts.items() if status in FINISHED)
+
+    def count(self, *statuses: StepStatus) -> int:
+        """How many steps have one of these statuses."""
+        return sum(self.counts.get(status, 0) for status in statuses)
+
+    def walk(self) -> Iterator[StepView]:
+        """Every step, each followed by the steps it called, in the order of the calls."""
+        stack = list(reversed(self.roots))
+        while stack:
+            step = stack.pop()
+            yield step
+            stack.extend(reversed(step.children))
+
+    def waits_for(self, step: StepView) -> list[StepView]:
+        """The unfinished steps that a step waits for, looking through joins."""
+        found: dict[StepId, StepView] = {}
+        stack = list(reversed(step.inputs))
+        while stack:
+            before = self.steps[stack.pop()]
+            if before.kind == "join":
+                stack.extend(reversed(before.inputs))
+            elif not before.finished:
+                found[before.id] = before
+        return list(found.values())
+
+    def _added(self, event: StepAdded) -> None:
+        above = self.steps[event.parent] if event.parent else None
+        depth = above.depth + 1 if above else 0
+        step = StepView(
+            event.step, event.name, event.kind, event.parent, event.inputs, event.after, depth, added=event.at
+        )
+        self.steps[event.step] = step
+        self.last = event.at
+        if event.kind == "join":
+            return
+        (above.children if above else self.roots).append(step)
+        self.counts["pending"] = self.counts.get("pending", 0) + 1
+
+    def _started(self, event: StepStarted) -> None:
+        step = self.steps.get(event.step)
+        if step is None:  # the program itself: it is the run
+            return
+        if step.started is None:
+            step.started = event.at
+        step.attempt, step.retry_at, step.tail = event.attempt, None, ""
+        self._move(step, "running", event.at)
+
+    def _text(self, event: StepText) -> None:
+        step = self.steps.get(event.step)
+        if step is not None:
+            step.tail = (step.tail + event.text)[-TAIL:]
+            self.last = event.at
+
+    def _retried(self, event: StepRetried) -> None:
+        step = self.steps.get(event.step)
+        if step is not None:
+            step.error, step.retry_at = event.error, event.at + event.delay
+            self._move(step, "pending", event.at)
+
+    def _ended(self, event: StepEnded) -> None:
+        step = self.steps[event.step]
+        step.ended, step.error, step.usage = event.at, event.error, event.usage
+        self.usage += event.usage
+        self._move(step, event.status, event.at)
+
+    def _move(self, step: StepView, status: StepStatus, at: float) -> None:
+        self.last = at
+        if step.kind != "join":
+            self.counts[step.status] -= 1
+            self.counts[status] = self.counts.get(status, 0) + 1
+        step.status = status
