@@ -27,10 +27,14 @@ class ModelExecutor(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What messages and limits call it."""
+        ...
 
     @property
-    def limit(self) -> int | None: ...
+    def limit(self) -> int | None:
+        """How many turns it takes at once; ``None`` means any number."""
+        ...
 
     async def prepare(self) -> None:
         """Be ready to answer; an engine may have to be started first. This time counts against no step's limit."""

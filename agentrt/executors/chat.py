@@ -92,7 +92,7 @@ class _PartialCall:
 
 
 class ChatAssembler:
-    """Folds the chunks of one streamed answer into a reply. ``finished`` once the server said why it ended."""
+    """Folds the chunks of one streamed answer into a reply."""
 
     def __init__(self, request: ModelRequest, name: str, emit: Emit) -> None:
         self._request = request
@@ -106,6 +106,7 @@ class ChatAssembler:
 
     @property
     def finished(self) -> bool:
+        """Whether the server has said why the reply ended."""
         return self._finish is not None
 
     def add(self, chunk: dict[str, Any]) -> None:

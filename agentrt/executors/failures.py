@@ -84,7 +84,9 @@ def translated(name: str, url: str, timeout: float) -> Iterator[None]:
     except httpx.ConnectError as error:
         raise Unreachable(f"cannot reach {name} at {url}: {_reason(error)}; {_WAY_OUT}") from error
     except httpx.TimeoutException as error:
-        raise Unreachable(f"{name} at {url} sent nothing for {timeout:g} s; raise timeout=... if it is only slow") from error
+        raise Unreachable(
+            f"{name} at {url} sent nothing for {timeout:g} s; raise timeout=... if it is only slow"
+        ) from error
     except httpx.TransportError as error:
         raise broken(name, url, _reason(error)) from error
 

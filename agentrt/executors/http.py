@@ -23,8 +23,8 @@ _CONNECT = 10.0  # seconds to take a connection
 class HttpServer:
     """A server at ``url`` (with or without a trailing ``/v1``), spoken to in JSON.
 
-    ``timeout`` is the longest silence, in seconds, before an answer counts as broken. The client is made at first
-    use, inside the event loop that uses it. The API key is in no ``repr`` and no message.
+    ``timeout`` is the longest silence, in seconds, before an answer counts as broken. The client is made at
+    first use, inside the event loop that uses it. The API key is in no ``repr`` and no message.
     """
 
     def __init__(self, url: str, *, name: str, api_key: str | None, timeout: float) -> None:

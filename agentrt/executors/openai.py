@@ -19,9 +19,9 @@ DEFAULT_TIMEOUT = 600.0
 class OpenAIExecutor:
     """Answers model turns by ``POST {url}/v1/chat/completions``, always streamed.
 
-    ``model`` is asked of the server when not given (the first of ``GET /v1/models``). ``limit`` is how many turns
-    are sent at once (``None``: any number). ``timeout`` is the longest silence in seconds. Reasoning that a server
-    sends apart from the answer is not part of the reply's text.
+    ``model`` is asked of the server when not given (the first of ``GET /v1/models``). ``limit`` is how many
+    turns are sent at once (``None``: any number). ``timeout`` is the longest silence in seconds. Reasoning
+    that a server sends apart from the answer is not part of the reply's text.
     """
 
     def __init__(
@@ -44,10 +44,12 @@ class OpenAIExecutor:
 
     @property
     def name(self) -> str:
+        """What messages and limits call it."""
         return self._name
 
     @property
     def limit(self) -> int | None:
+        """How many turns are sent at once; ``None`` means any number."""
         return self._limit
 
     @property

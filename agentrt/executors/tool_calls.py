@@ -1,10 +1,10 @@
 """Finds tool calls in a reply's text, for servers that do not parse them out.
 
-A server without a parser for its model hands the model's own notation through as text. Three notations are read:
-``<tool_call>{...}</tool_call>`` (Hermes, Qwen and their kin), a fenced ```` ```json ```` block, and a reply that is
-nothing but JSON. In each, a call is an object ``{"name": ..., "arguments": {...}}`` (or ``parameters``), or a list
-of them. Text counts as a call only when every object in it names a tool that was offered, so that an answer which
-merely contains JSON stays an answer.
+A server without a parser for its model hands the model's own notation through as text. Three notations are
+read: ``<tool_call>{...}</tool_call>`` (Hermes, Qwen and their kin), a fenced ```` ```json ```` block, and a
+reply that is nothing but JSON. In each, a call is an object ``{"name": ..., "arguments": {...}}`` (or
+``parameters``), or a list of them. Text counts as a call only when every object in it names a tool that was
+offered, so that an answer which merely contains JSON stays an answer.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ def find_tool_calls(
 ) -> tuple[str, tuple[ToolCall, ...]]:
     """Split ``text`` into the words around the calls and the calls themselves, in order.
 
-    ``tools`` are the names that may be called; ``prefix`` starts each call's id. ``bare=False`` reads only the
-    tagged notation: for replies that were asked to be JSON anyway. Text without calls comes back as it was.
+    ``tools`` are the names that may be called; ``prefix`` starts each call's id. ``bare=False`` reads only
+    the tagged notation: for replies that were asked to be JSON anyway. Text without calls comes back as it
+    was.
     """
     readers = (_tagged, _fenced, _whole) if bare else (_tagged,)
     for reader in readers:

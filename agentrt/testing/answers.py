@@ -32,6 +32,7 @@ class Speech:
 
     @property
     def usage(self) -> Usage:
+        """Tokens of the prompt, and of the reply so far."""
         return Usage(len(self.asked.prompt), self.cached, len(self.words))
 
     async def pieces(self) -> AsyncIterator[str]:
@@ -53,6 +54,7 @@ class Speech:
 
     @property
     def text(self) -> str:
+        """The reply's text so far."""
         return "".join(self.spoken or ())
 
 

@@ -22,8 +22,9 @@ Ending: TypeAlias = Literal["well", "hangs", "breaks off", "garbage", "empty"]
 class Reply:
     """One answer of a scripted server; made by ``say``, ``call``, ``refuse`` and the rest below.
 
-    A ``status`` other than 200 answers with an error and ``message`` at once. Otherwise ``pieces`` are streamed, then
-    ``tool_calls``, and ``ending`` says what comes after. ``finish`` is worked out when ``None``.
+    A ``status`` other than 200 answers with an error and ``message`` at once. Otherwise ``pieces`` are
+    streamed, then ``tool_calls``, and ``ending`` says what comes after. ``finish`` is worked out when
+    ``None``.
     """
 
     pieces: tuple[Piece, ...] = ()
@@ -107,8 +108,8 @@ def empty() -> Reply:
 def echo(asked: Asked) -> Reply:
     """The default script: the last message back.
 
-    Where a schema is asked for, a small value that fits it; where a tool call is required, a call of the first tool
-    with arguments that fit.
+    Where a schema is asked for, a small value that fits it; where a tool call is required, a call of the
+    first tool with arguments that fit.
     """
     if asked.body.get("tool_choice") == "required" and asked.tools:
         tool = asked.tools[0].get("function", {})

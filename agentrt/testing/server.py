@@ -1,4 +1,5 @@
-"""A model server without a model: speaks HTTP for real, answers from a script, and remembers what it was asked.
+"""A model server without a model: speaks HTTP for real, answers from a script, and remembers what it was
+asked.
 
     async with ScriptedServer([say("Hello."), call("search", query="tea")]) as server:
         executor = OpenAIExecutor(server.url)
@@ -28,13 +29,13 @@ _MODEL_PATHS = {"/v1/chat/completions", "/generate"}
 class ScriptedServer:
     """A server for tests, on a free port of this machine.
 
-    ``script`` answers each model request: a function of what was asked, or a list of replies used in order; without
-    one it echoes. ``kind`` says whether it also has SGLang's own endpoints. ``context`` is the longest prompt in
-    words; ``api_key`` is demanded when given. Tokens are words, and cached tokens are counted as a radix cache
-    would: the longest beginning shared with an earlier prompt and its reply.
+    ``script`` answers each model request: a function of what was asked, or a list of replies used in order;
+    without one it echoes. ``kind`` says whether it also has SGLang's own endpoints. ``context`` is the
+    longest prompt in words; ``api_key`` is demanded when given. Tokens are words, and cached tokens are
+    counted as a radix cache would: the longest beginning shared with an earlier prompt and its reply.
 
-    ``requests`` holds the model requests in order of arrival, ``cancelled`` those whose client left before the end;
-    ``in_flight`` and ``peak`` count those being answered, now and at most.
+    ``requests`` holds the model requests in order of arrival, ``cancelled`` those whose client left before
+    the end; ``in_flight`` and ``peak`` count those being answered, now and at most.
     """
 
     def __init__(

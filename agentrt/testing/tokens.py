@@ -17,8 +17,8 @@ class PrefixCache:
     def match(self, words: Sequence[str]) -> int:
         """How many words at the start were seen before, in this order.
 
-        At most all but one: like a real engine, which computes the last token of a prompt to have something to go
-        on from.
+        At most all but one: like a real engine, which computes the last token of a prompt to have something
+        to go on from.
         """
         node: _Node | None = self._root
         for count, word in enumerate(words[:-1]):
