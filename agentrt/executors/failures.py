@@ -23,7 +23,7 @@ _TOO_LONG = re.compile(
 )
 _LIMIT = re.compile(r"(?:context|allowed|model) length\D{0,12}?(\d+)|available context size \((\d+)", re.IGNORECASE)
 _LENGTHS = (
-    re.compile(r"\((\d+) tokens\) is longer", re.IGNORECASE),
+    re.compile(r"\((\d+) tokens\) (?:is longer|exceeds)", re.IGNORECASE),
     re.compile(r"(\d+) tokens from the input", re.IGNORECASE),
     re.compile(r"\((\d+) in the messages", re.IGNORECASE),
     re.compile(r"(?:resulted in|requested|contains at least|request) \(?(\d+)(?: input)? tokens", re.IGNORECASE),

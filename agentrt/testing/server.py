@@ -210,13 +210,20 @@ class ScriptedServer:
             return
         cached = self._cache.match(asked.prompt)
         self._cache.add(asked.prompt)
-        made = self._script(asked)
-        reply = await made if isinstance(made, Awaitable) else made
+        reply = await self._scripted(asked)
         if reply.status != 200:
             error = {"object": "error", "message": reply.message, "type": "scripted", "code": reply.status}
             await link.send_json(error, reply.status)
             return
         await self._speak(answers.Speech(asked, reply, cached, _most(asked)), link)
+
+    async def _scripted(self, asked: Asked) -> Reply:
+        """What the script says; its own mistakes are told to the client, where a test will show them."""
+        try:
+            made = self._script(asked)
+            return await made if isinstance(made, Awaitable) else made
+        except Exception as error:  # noqa: BLE001  (it runs what a test wrote)
+            return Reply(status=500, message=f"the script failed: {error!r}")
 
     async def _speak(self, speech: answers.Speech, link: Link) -> None:
         if speech.asked.path == "/generate":

@@ -144,7 +144,7 @@ async def test_servers_that_do_not_start() -> None:
         await McpServer([sys.executable, "-c", "raise SystemExit('not today')"]).__aenter__()
     with pytest.raises(Unreachable, match=r"0\.2 s"):
         await McpServer([sys.executable, "-c", "input(); input(); input()"], timeout=0.2).__aenter__()
-    with pytest.raises(Unreachable, match="127.0.0.1:9"):
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
         await McpServer(url="http://127.0.0.1:9/mcp").__aenter__()
 
 
