@@ -114,7 +114,7 @@ def _status(info: EngineInfo) -> Status:
         info,
         trouble=health.probe(info.url, info.api_key, info.model, timeout_s=15.0),
         uptime_s=process.uptime_of(found) if found else 0.0,
-        memory_bytes=process.resident_bytes(info.pid),
+        memory_bytes=process.memory_bytes(info.pid),
     )
 
 

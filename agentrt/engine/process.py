@@ -52,17 +52,17 @@ def session_members(session: int) -> list[int]:
     return [each.pid for each in found if each and each.session == session and each.alive]
 
 
-def resident_bytes(session: int) -> int:
-    """Return the memory that the processes of ``session`` hold, shared pages counted in each."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    return sum(_resident_pages(pid) for pid in session_members(session)) * page
+def memory_bytes(session: int) -> int:
+    """Return the memory that the processes of ``session`` hold, a shared page divided among those that share it."""
+    return sum(_proportional_bytes(pid) for pid in session_members(session))
 
 
-def _resident_pages(pid: int) -> int:
+def _proportional_bytes(pid: int) -> int:
     try:
-        return int((PROC / str(pid) / "statm").read_text().split()[1])
-    except (OSError, IndexError):
+        rows = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+    except OSError:  # it ended, or is not ours to look into
         return 0
+    return sum(int(row.split()[1]) * 1024 for row in rows if row.startswith("Pss:"))
 
 
 def uptime_of(found: ProcessStat) -> float:

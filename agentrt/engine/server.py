@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from agentrt.engine import health, ports, process, records
-from agentrt.engine.environment import Environment, choose_device, environment
+from agentrt.engine.environment import HERE, Device, Environment, choose_device, environment
 from agentrt.engine.model import Model, check_model, model
 from agentrt.engine.paths import Home, home, private_folder
 from agentrt.engine.plugin import plugin_folder
@@ -22,7 +22,6 @@ from agentrt.engine.records import EngineInfo
 from agentrt.engine.spec import HOST, EngineSpec, engine_environment, server_args
 from agentrt.errors import StartError
 
-LAUNCHER = "agentrt.kvcache.sglang.launch"
 START_S = {"cpu": 300.0, "cuda": 1800.0}
 """How long a start may take: on a GPU the weights may come from the network first."""
 GRACE_S = 10.0
@@ -90,7 +89,7 @@ class Engine:
     def stop(self, *, grace_s: float = GRACE_S) -> None:
         """End it and its children; when this returns none is left. Stopping twice does nothing."""
         process.end_session(self.info.pid, grace_s=grace_s, reap=self._child.poll)
-        self._child.poll()
+        self._child.wait()  # its threads may take a moment longer than itself
         records.forget(self.info, self._where)
 
     def release(self) -> EngineInfo:
@@ -113,13 +112,20 @@ def ended(status: int, log: Path) -> str:
     return f"the engine {how}; the end of its log {log}:\n{process.tail(log, TAIL_LINES)}"
 
 
+def launcher(device: Device) -> tuple[str, ...]:
+    """Return what the engine's Python runs: stock processes on a GPU, forked ones, which start sooner, on a CPU."""
+    if device == "cuda":
+        return ("-m", "agentrt.kvcache.sglang.launch")
+    return ("-P", str(HERE / "inside" / "launch_forked.py"))
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a start needs beyond the specification; tests put their own in."""
 
     environment: Callable[..., Environment] = environment
     model: Callable[..., Model] = model
-    launcher: str = LAUNCHER
+    launcher: Callable[[Device], tuple[str, ...]] = launcher
     clock: Callable[[], float] = time.time
     new_key: Callable[[], str] = secrets.token_urlsafe
 
@@ -162,7 +168,8 @@ def _launched(spec: EngineSpec, env: Environment, served: Model, attached: bool,
     log = private_folder(where.logs) / f"engine-{port}-{now:.0f}.log"
     order = {"server_args": server_args(spec, env.device, served, port, key), "die_with_parent": attached}
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as out:
-        child = _spawned(env, parts.launcher, out, engine_environment(env.device, served, plugin), plugin)
+        argv = [str(env.python), *parts.launcher(env.device)]
+        child = _spawned(argv, out, engine_environment(env.device, served, plugin), plugin)
     _send(child, order)
     found = process.stat(child.pid)  # a child not waited for keeps its entry, even when it has ended
     info = EngineInfo(
@@ -173,11 +180,9 @@ def _launched(spec: EngineSpec, env: Environment, served: Model, attached: bool,
     return Engine(info, child, where)
 
 
-def _spawned(
-    env: Environment, launcher: str, out: IO[bytes], variables: dict[str, str], folder: Path
-) -> subprocess.Popen[bytes]:
+def _spawned(argv: list[str], out: IO[bytes], variables: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [str(env.python), "-m", launcher],
+        argv,
         stdin=subprocess.PIPE,
         stdout=out,
         stderr=subprocess.STDOUT,

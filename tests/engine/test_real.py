@@ -1,0 +1,173 @@
+"""The real engine: installed, started, and asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from agentrt.engine import Engine, EngineSpec, embedded, health, process, start
+from agentrt.errors import StartError
+
+pytestmark = pytest.mark.engine
+
+
+def ask(engine: Engine, **body: object) -> dict:
+    """Send one chat request and return the reply."""
+    with httpx.Client(base_url=engine.url, timeout=120, trust_env=False) as client:
+        reply = client.post(
+            "/v1/chat/completions",
+            headers={"Authorization": f"Bearer {engine.api_key}"},
+            json={"model": engine.model, "temperature": 0, **body},
+        )
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+
+def test_it_answers_a_question(engine: Engine) -> None:
+    """The default model knows the capital of France."""
+    reply = ask(engine, max_tokens=24, messages=[{"role": "user", "content": "What is the capital of France?"}])
+    assert "Paris" in reply["choices"][0]["message"]["content"]
+
+
+def test_it_reports_cached_tokens(engine: Engine) -> None:
+    """The second time a prompt is sent, its tokens come from the cache."""
+    messages = [{"role": "user", "content": "Name the days of the week. " * 20}]
+    first = ask(engine, max_tokens=1, messages=messages)
+    second = ask(engine, max_tokens=1, messages=messages)
+    assert second["usage"]["prompt_tokens_details"]["cached_tokens"] >= first["usage"]["prompt_tokens"] - 1
+
+
+def test_it_decodes_by_schema(engine: Engine) -> None:
+    """A JSON schema binds even a model too small to follow one."""
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 20}, "size": {"enum": ["small", "big"]}},
+        "required": ["city", "size"],
+        "additionalProperties": False,
+    }
+    reply = ask(
+        engine,
+        max_tokens=100,
+        messages=[{"role": "user", "content": "Describe Paris."}],
+        response_format={"type": "json_schema", "json_schema": {"name": "city", "schema": schema}},
+    )
+    found = json.loads(reply["choices"][0]["message"]["content"])
+    assert found.keys() == {"city", "size"}
+
+
+def test_it_calls_a_required_tool_and_reads_its_result(engine: Engine) -> None:
+    """A required tool call comes back as one, and the turn that answers it is understood."""
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string", "maxLength": 20}},
+                "required": ["city"],
+            },
+        },
+    }
+    messages = [{"role": "user", "content": "How is the weather in Rome?"}]
+    reply = ask(engine, max_tokens=100, messages=messages, tools=[tool], tool_choice="required")
+    message = reply["choices"][0]["message"]
+    call = message["tool_calls"][0]
+    assert call["function"]["name"] == "weather"
+    assert "city" in json.loads(call["function"]["arguments"])
+    messages += [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": call["id"], "content": "sunny"},
+    ]
+    after = ask(engine, max_tokens=4, messages=messages, tools=[tool], tool_choice="auto")
+    assert after["usage"]["completion_tokens"] >= 1
+    assert after["usage"]["prompt_tokens"] > reply["usage"]["prompt_tokens"] + 10, "the call and its result are read"
+
+
+def test_it_refuses_who_has_no_key(engine: Engine) -> None:
+    """Another user of this machine gets nothing without the key."""
+    with httpx.Client(base_url=engine.url, timeout=30, trust_env=False) as client:
+        assert client.get("/v1/models").status_code == 401
+
+
+def test_its_key_is_in_no_place_others_can_read(engine: Engine) -> None:
+    """The key is in no command line and no environment of its processes, and not in its log."""
+    key = engine.api_key.encode()
+    members = process.session_members(engine.info.pid)
+    assert len(members) >= 2, "the launcher and its children"
+    for pid in members:
+        assert key not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        assert key not in Path(f"/proc/{pid}/environ").read_bytes()
+    log = Path(engine.info.log)
+    assert key not in log.read_bytes()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_it_listens_on_this_machine_only(engine: Engine) -> None:
+    """Nothing but loopback reaches it."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    hosts = {row[1].split(":")[0] for row in rows if int(row[1].split(":")[1], 16) == engine.info.port}
+    assert "0100007F" in hosts
+    assert "00000000" not in hosts
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_it_ends_with_the_process_that_started_it(number: signal.Signals, tmp_path: Path) -> None:
+    """However its owner ends, a moment later no process of the engine is left."""
+    program = (
+        "import time; from agentrt.engine import EngineSpec, start\n"
+        "engine = start(EngineSpec(device='cpu', max_total_tokens=2048))\n"
+        "print(engine.info.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        session = int(owner.stdout.readline())
+        watched = [os.pidfd_open(pid) for pid in process.session_members(session)]
+        assert len(watched) >= 2
+        owner.send_signal(number)
+    try:
+        for each in watched:
+            assert ended_within(each, 20.0)
+    finally:
+        for each in watched:
+            os.close(each)
+    assert process.session_members(session) == []
+
+
+def ended_within(pidfd: int, seconds: float) -> bool:
+    """Wait for a process to end."""
+    import select
+
+    return bool(select.select([pidfd], [], [], seconds)[0])
+
+
+async def test_an_attached_engine_that_dies_tells_its_story() -> None:
+    """After its processes are killed, the handle says so, with the end of the log."""
+    async with embedded(spec=EngineSpec(max_total_tokens=2048), device="cpu") as engine:
+        assert engine.exit_story() is None
+        os.kill(engine.info.pid, signal.SIGKILL)
+        watched = os.pidfd_open(engine.info.pid)
+        assert await asyncio.to_thread(ended_within, watched, 20.0)
+        os.close(watched)
+        story = engine.exit_story()
+        assert story is not None
+        assert "killed" in story
+        assert engine.info.log in story
+        assert health.probe(engine.url, engine.api_key, engine.model, timeout_s=5) is not None
+    assert process.session_members(engine.info.pid) == []
+
+
+def test_a_setting_it_cannot_use_is_told_from_its_log() -> None:
+    """When SGLang refuses an argument, the error carries SGLang's own words."""
+    with pytest.raises(StartError, match="no_such_setting") as caught:
+        start(EngineSpec(device="cpu", extra={"no_such_setting": 1}))
+    assert "no_such_setting" in caught.value.log_tail
