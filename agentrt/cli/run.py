@@ -8,8 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.cli.failures import CANCELLED, DONE, FAILED, complain
+from agentrt.errors import RunError, RunFailed
 
 if TYPE_CHECKING:
+    import asyncio
+
     from agentrt.executors.base import ModelExecutor
     from agentrt.runtime import RunResult
     from agentrt.sdk import Program
@@ -59,33 +62,35 @@ def seconds(text: str) -> float:
 def run(options: argparse.Namespace) -> int:
     """Run the program and print what came of it; the exit code is its status."""
     from agentrt.cli.inputs import read_inputs
-    from agentrt.cli.output import own_stdout, print_json, print_output
+    from agentrt.cli.output import print_json, print_output, stdout_set_aside
     from agentrt.sdk.loader import load_program
 
-    with own_stdout() as stdout:
+    with stdout_set_aside():
         program = load_program(options.program)
         args, kwargs = read_inputs(program, options.input, options.inputs)
         display = _display(options.json)
         result = _execute(options, program, args, kwargs, display)
         display.summarize(result)
-        if options.json:
-            print_json(result, stdout)
-        elif result.error is None:
-            print_output(result.value, stdout)
+    if options.json:
+        print_json(result)
+    elif result.error is None:
+        print_output(result.value)
     if result.error is not None:
-        _explain(result, options)
+        _explain(result.error, debug=options.debug)
     return _CODES[result.status]
 
 
 def _execute(
     options: argparse.Namespace, program: Program[..., Any], args: list[Any], kwargs: dict[str, Any], display: Display
 ) -> RunResult[Any]:
+    """Run the program to its end, good or bad, in an event loop of its own."""
     import asyncio
 
     from agentrt.cli.stopping import stopped_by_signals
     from agentrt.runtime import Runtime
 
     async def main() -> RunResult[Any]:
+        asyncio.get_running_loop().set_exception_handler(_unseen)
         async with Runtime(models=_models(options, display), observers=[display]) as runtime:
             running = runtime.start(program, *args, **kwargs)
             if options.timeout is not None:
@@ -97,8 +102,19 @@ def _execute(
     display.open()
     try:
         return asyncio.run(main())
+    except SystemExit as error:
+        raise RunFailed(
+            f"program {program.name!r} called sys.exit({error.code!r}); let it return a value or raise an error"
+        ) from error
     finally:
         display.close()
+
+
+def _unseen(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What asyncio would log with a traceback: an error of a task that the program made and never awaited."""
+    error = context.get("exception")
+    if not isinstance(error, SystemExit):
+        complain(f"in the background: {context.get('message')}" + (f": {error!r}" if error else ""))
 
 
 def _models(options: argparse.Namespace, display: Display) -> ModelExecutor:
@@ -113,17 +129,22 @@ def _models(options: argparse.Namespace, display: Display) -> ModelExecutor:
 
 
 def _display(json_wanted: bool) -> Display:
+    """A live display on a terminal; elsewhere plain lines, or nothing where only JSON is wanted."""
     from agentrt.ui import Quiet
     from agentrt.ui.plain import Plain
 
-    if json_wanted:
-        return Quiet()
-    return Plain(sys.stderr)
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from rich.console import Console
+
+        from agentrt.ui.live import LiveDisplay
+
+        return LiveDisplay(Console(stderr=True))
+    return Quiet() if json_wanted else Plain(sys.stderr)
 
 
-def _explain(result: RunResult[Any], options: argparse.Namespace) -> None:
-    if options.debug and result.error is not None:
+def _explain(error: RunError, *, debug: bool) -> None:
+    if debug or os.environ.get("AGENTRT_DEBUG"):
         import traceback
 
-        traceback.print_exception(result.error)
-    complain(str(result.error))
+        traceback.print_exception(error)
+    complain(str(error))

@@ -21,8 +21,46 @@ from agentrt.types import RunId, RunStatus, StepId, StepKind, StepStatus, Usage
 TAIL: Final = 400
 """How many characters of a step's streamed text are kept: what fits a line of the widest terminal, and some."""
 
+_TELLING: Final[tuple[StepStatus, ...]] = ("running", "failed", "cancelled", "skipped")
 NO_TOKENS: Final = Usage()
 FINISHED: Final = frozenset({"done", "failed", "skipped", "cancelled"})
+
+
+@dataclass(slots=True)
+class GroupView:
+    """All steps of one name in one place of the program: the writers of every section, say.
+
+    ``path`` are the names of the enclosing steps and its own. Kept up to date event by event, so that a run of any
+    size is drawn in the time its program's size asks for. ``started`` is the first start, ``ended`` the last end.
+    """
+
+    path: tuple[str, ...]
+    first: StepView
+    counts: dict[StepStatus, int] = field(default_factory=dict)
+    usage: Usage = NO_TOKENS
+    started: float | None = None
+    ended: float | None = None
+    children: list[GroupView] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """How many steps it has so far."""
+        return sum(self.counts.values())
+
+    @property
+    def status(self) -> StepStatus:
+        """One status for all: failed or running when any is, done when nothing else is left."""
+        for status in _TELLING:
+            if self.counts.get(status):
+                return status
+        return "done" if self.counts.get("done") == self.total else "pending"
+
+    def seconds(self, now: float) -> float | None:
+        """From the first start to the last end, or to now while any is unfinished; ``None`` before the first."""
+        if self.started is None:
+            return None
+        open_still = any(count for status, count in self.counts.items() if status not in FINISHED)
+        return (now if open_still or self.ended is None else self.ended) - self.started
 
 
 @dataclass(slots=True)
@@ -45,6 +83,7 @@ class StepView:
     usage: Usage = NO_TOKENS
     error: str | None = None
     tail: str = ""
+    path: tuple[str, ...] = ()
     children: list[StepView] = field(default_factory=list)
 
     @property
@@ -75,6 +114,8 @@ class RunView:
         self.last = 0.0
         self.steps: dict[StepId, StepView] = {}
         self.roots: list[StepView] = []
+        self.groups: list[GroupView] = []
+        self._group_of: dict[tuple[str, ...], GroupView] = {}
         self.counts: dict[StepStatus, int] = {}
         self.usage = Usage()
 
@@ -146,7 +187,16 @@ class RunView:
         if event.kind == "join":
             return
         (above.children if above else self.roots).append(step)
-        self.counts["pending"] = self.counts.get("pending", 0) + 1
+        step.path = (*above.path, step.name) if above else (step.name,)
+        self._count(step, None, "pending")
+
+    def _group(self, step: StepView) -> GroupView:
+        group = self._group_of.get(step.path)
+        if group is None:
+            group = self._group_of[step.path] = GroupView(step.path, step)
+            above = self._group_of.get(step.path[:-1])
+            (above.children if above else self.groups).append(group)
+        return group
 
     def _started(self, event: StepStarted) -> None:
         step = self.steps.get(event.step)
@@ -154,6 +204,9 @@ class RunView:
             return
         if step.started is None:
             step.started = event.at
+            group = self._group(step)
+            if group.started is None:
+                group.started = event.at
         step.attempt, step.retry_at, step.tail = event.attempt, None, ""
         self._move(step, "running", event.at)
 
@@ -173,11 +226,20 @@ class RunView:
         step = self.steps[event.step]
         step.ended, step.error, step.usage = event.at, event.error, event.usage
         self.usage += event.usage
+        if step.kind != "join":
+            group = self._group(step)
+            group.ended = event.at
+            group.usage += event.usage
         self._move(step, event.status, event.at)
 
     def _move(self, step: StepView, status: StepStatus, at: float) -> None:
         self.last = at
         if step.kind != "join":
-            self.counts[step.status] -= 1
-            self.counts[status] = self.counts.get(status, 0) + 1
+            self._count(step, step.status, status)
         step.status = status
+
+    def _count(self, step: StepView, before: StepStatus | None, now: StepStatus) -> None:
+        for counts in (self.counts, self._group(step).counts):
+            if before is not None:
+                counts[before] -= 1
+            counts[now] = counts.get(now, 0) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from agentrt.errors import UpstreamFailed
 from agentrt.runtime import RunResult
 from agentrt.ui.words import counted, duration, share
 
@@ -13,7 +14,7 @@ def summary_lines(result: RunResult[object]) -> list[str]:
     took = duration(result.seconds)
     longest = duration(result.critical_path_seconds)
     head = f"{result.status} in {took}: {steps_in_words(result)}, critical path {longest}"
-    return [head, *token_lines(result)]
+    return [head, *token_lines(result), *story_lines(result)]
 
 
 def steps_in_words(result: RunResult[object]) -> str:
@@ -31,3 +32,11 @@ def token_lines(result: RunResult[object]) -> list[str]:
         return []
     cached = f"{usage.cached:,} cached, {share(usage.cached, usage.prompt)}"
     return [f"tokens: {usage.prompt:,} prompt ({cached}), {usage.completion:,} generated"]
+
+
+def story_lines(result: RunResult[object]) -> list[str]:
+    """What became of the step that failed first, as its error tells; none for a run that did not fail."""
+    cause = result.error.__cause__ if result.error else None
+    while isinstance(cause, UpstreamFailed) and cause.__cause__ is not None:
+        cause = cause.__cause__
+    return [f"story: {note}" for note in getattr(cause, "__notes__", [])]
