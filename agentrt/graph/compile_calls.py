@@ -1,0 +1,386 @@
+"""How calls read: steps, agents and programs, helper functions, and the library functions that matter to steps."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from agentrt.graph.compile_build import Link
+from agentrt.graph.compile_define import define_agent, define_step, maker, with_options
+from agentrt.graph.compile_inline import call_function, expand
+from agentrt.graph.compile_members import absorb, each_member, refuse
+from agentrt.graph.compile_reader import Reader
+from agentrt.graph.compile_unbound import check_bound
+from agentrt.graph.compile_values import PLAIN, StepDef, Value, both, choose, items, many
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one call, read."""
+
+    node: ast.Call
+    args: tuple[Value, ...]
+    named: dict[str, Value]
+
+    @property
+    def all(self) -> tuple[Value, ...]:
+        """Every argument."""
+        return (*self.args, *self.named.values())
+
+    @property
+    def waits(self) -> tuple[Any, ...]:
+        """What any of them waits for."""
+        return both(*(one.waits for one in self.all))
+
+    def first(self, name: str = "") -> Value:
+        """The first argument, given by position or by that name."""
+        return self.args[0] if self.args else self.named.get(name, PLAIN)
+
+
+def read_call(reader: Reader, node: ast.Call) -> Value:
+    """A call: the function first, then the arguments, then what the call does."""
+    base = reader.expr(node.func.value) if isinstance(node.func, ast.Attribute) else None
+    function = reader.expr(node.func) if base is None or base.sort in ("foreign", "module") else PLAIN
+    seen = len(reader.unbound)
+    call = _arguments(reader, node)
+    if base is not None and isinstance(node.func, ast.Attribute):
+        method = _METHODS.get(base.sort)
+        found = method(reader, base, node.func.attr, call) if method else None
+        if found is not None:
+            check_bound(reader, node, seen, found)
+            return found
+        function = function if base.sort in ("foreign", "module") else Value(waits=base.waits)
+    found = call_value(reader, function, call)
+    check_bound(reader, node, seen, function)
+    return found
+
+
+def _arguments(reader: Reader, node: ast.Call) -> Arguments:
+    args: list[Value] = []
+    for one in node.args:
+        value = reader.expr(one.value if isinstance(one, ast.Starred) else one)
+        if not isinstance(one, ast.Starred):
+            args.append(value)
+        elif value.items is not None:
+            args.extend(value.items)
+        else:
+            args.append(many(value.member, value.waits))
+    named = {one.arg or f"**{index}": reader.expr(one.value) for index, one in enumerate(node.keywords)}
+    return Arguments(node, tuple(args), named)
+
+
+def call_value(reader: Reader, function: Value, call: Arguments) -> Value:
+    """Call whatever the function is."""
+    if function.sort == "step":
+        return call_step(reader, function.ref, call, _controls(function))
+    if function.sort == "session":
+        return _turn(reader, function, call)
+    if function.sort == "function":
+        return call_function(reader, function.ref, call.node, call.args, call.named)
+    if function.sort == "maker":
+        return define_step(reader, call.node, call.first(), *function.ref)
+    if function.sort == "choice":
+        return _any_of(reader, function, call)
+    if function.sort == "foreign":
+        return _call_foreign(reader, function.ref, call)
+    return Value(waits=both(function.waits, call.waits))
+
+
+def call_step(reader: Reader, step: StepDef, call: Arguments, extra: tuple[Link, ...] = ()) -> Value:
+    """A step is called: its node, and what is inside an agent or a program."""
+    register(reader, step, call.node)
+    if reader.silent:
+        return PLAIN
+    bare = {name: value.settled for name, value in call.named.items()}
+    node = reader.add(step.kind, step.name, call.node, call.waits, extra=extra)
+    if reader.known:
+        return Value("handle", (node,))
+    return expand(reader, step, node, call.node, tuple(one.settled for one in call.args), bare)
+
+
+def _controls(step: Value) -> tuple[Link, ...]:
+    """What ``with_(after=...)`` makes a step come after."""
+    return tuple(Link(one, "control") for one in step.waits)
+
+
+def register(reader: Reader, step: StepDef, node: ast.AST) -> None:
+    """Remember the step by its name, which must be its alone."""
+    for one in (step, *step.tools):
+        other = reader.steps.setdefault(one.name, one)
+        if other.place != one.place and not one.dynamic and not other.dynamic:
+            raise reader.error(
+                node,
+                f"two steps are named {one.name!r}, at {other.place} and at {one.place}; "
+                "give one of them another name, for example with name=...",
+            )
+
+
+def _any_of(reader: Reader, function: Value, call: Arguments) -> Value:
+    ways: list[Any] = [("case", _title(one), _lazily(reader, one, call)) for one in dict.fromkeys(function.items or ())]
+    return reader.branch(call.node, reader.text(call.node.func), ways)
+
+
+def _title(value: Value) -> str:
+    return getattr(value.ref, "name", "") or (value.ref[1].name if value.sort == "session" else "")
+
+
+def _lazily(reader: Reader, function: Value, call: Arguments) -> Callable[[], Value]:
+    return lambda: call_value(reader, function, call)
+
+
+# -- methods -------------------------------------------------------------------------------------------------
+
+
+def _step_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
+    step: StepDef = base.ref
+    if name == "with_":
+        after = call.named.get("after", PLAIN).waits
+        return Value("step", both(base.waits, after), with_options(reader, step, call.node))
+    if name == "session":
+        key = f"session {step.name} {call.node.lineno}:{call.node.col_offset}"
+        reader.frame.names[key] = PLAIN
+        return Value("session", ref=(key, step))
+    if name in ("stream", "__call__"):
+        return call_step(reader, step, call, _controls(base))
+    return PLAIN
+
+
+def _session_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
+    key, step = base.ref
+    if name == "with_":
+        return Value("session", ref=(key, with_options(reader, step, call.node)))
+    if name == "fork":
+        fork = f"{key} fork {call.node.lineno}:{call.node.col_offset}"
+        reader.frame.names[fork] = reader.frame.names.get(key, PLAIN)
+        last = reader.frame.names[fork].waits
+        return Value("task", last, result=Value("session", ref=(fork, step)))
+    return _turn(reader, base, call) if name in ("stream", "__call__") else PLAIN
+
+
+def _turn(reader: Reader, session: Value, call: Arguments) -> Value:
+    """One turn of a session comes after the one before."""
+    key, step = session.ref
+    last = reader.frame.names.get(key, PLAIN).waits
+    made = call_step(reader, step, call, tuple(Link(one, "control", "session") for one in last))
+    reader.frame.names[key] = Value(waits=made.waits)
+    return made
+
+
+def _handle_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
+    return Value("task", base.waits) if name == "stream" else PLAIN
+
+
+_GROWING: Final = frozenset(
+    {"append", "add", "extend", "insert", "appendleft", "extendleft", "update", "setdefault", "put"}
+)
+_MEMBER: Final = frozenset({"pop", "get", "popleft", "popitem", "setdefault"})
+_WHOLE: Final = frozenset({"values", "copy", "union"})
+
+
+def _items_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
+    if name in _GROWING and isinstance(call.node.func, ast.Attribute):
+        _grow(reader, call.node.func.value, name, call)
+    if name in _MEMBER:
+        return base.member
+    if name in _WHOLE:
+        return replace(base, ref=None)
+    if name == "items":
+        return many(items((PLAIN, base.member)), base.waits)
+    return PLAIN
+
+
+def _grow(reader: Reader, target: ast.expr, name: str, call: Arguments) -> None:
+    for value in call.all:
+        if name in ("extend", "extendleft", "update") and value.sort == "items":
+            for member in value.items if value.items is not None else (value.member,):
+                absorb(reader, target, member)
+        else:
+            absorb(reader, target, value)
+
+
+def _plain_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
+    if name == "join" and isinstance(call.node.func, ast.Attribute) and _is_text(call.node.func.value):
+        first = call.first()
+        if first.sort == "items" and first.member.sort == "handle":
+            what = reader.text(call.node.args[0])
+            raise reader.error(
+                call.node, f"{what} holds handles of steps, str.join needs their values: join(await gather(*{what}))"
+            )
+    if name in _GROWING and call.waits and isinstance(call.node.func, ast.Attribute):
+        absorb(reader, call.node.func.value, Value(waits=call.waits))
+    return None
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def _foreign_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
+    """Tasks of a group: their waits gather under the group's own key, for the end of its block."""
+    if not base.ref.startswith("group "):
+        return None
+    if name == "create_task":
+        old = reader.frame.names.get(base.ref, PLAIN)
+        reader.frame.names[base.ref] = Value(waits=both(old.waits, call.waits))
+        return call.first("coro")
+    return PLAIN
+
+
+_METHODS: Final[dict[str, Callable[[Reader, Value, str, Arguments], Value | None]]] = {
+    "step": _step_method,
+    "session": _session_method,
+    "handle": _handle_method,
+    "items": _items_method,
+    "plain": _plain_method,
+    "foreign": _foreign_method,
+}
+
+
+# -- library functions ---------------------------------------------------------------------------------------
+
+
+def _call_foreign(reader: Reader, name: str, call: Arguments) -> Value:
+    root, _, last = name.rpartition(".")
+    if root.split(".")[0] == "agentrt":
+        return _call_own(reader, last, call)
+    special = _FOREIGN.get(name)
+    if special is not None:
+        return special(reader, call)
+    if name in _NEED_VALUE:
+        for argument, value in zip(call.node.args, call.args, strict=False):
+            refuse(reader, value, argument, f"{last}()")
+    if name in _SAME_MEMBERS and call.first().sort == "items":
+        return replace(call.first(), ref=None)
+    return Value(waits=call.waits)
+
+
+def _call_own(reader: Reader, name: str, call: Arguments) -> Value:
+    if name in ("tool", "step", "program"):
+        return maker(reader, call.node, name, call.first("function"))
+    if name == "Agent":
+        return define_agent(reader, call.node)
+    if name == "each":
+        return PLAIN if reader.known else _each(reader, call)  # it starts when the program waits for it
+    return Value(waits=call.waits)
+
+
+def _each(reader: Reader, call: Arguments) -> Value:
+    """``each(step, items)`` and ``map(step, items)``: a loop over the step."""
+    if len(call.args) < 2 or call.args[0].sort not in ("step", "session", "function", "choice"):
+        return Value(waits=call.waits)
+    function, source = call.args[0], call.args[1]
+
+    def inner() -> Value:
+        one = Arguments(call.node, (source.member,), {})
+        return items((call_value(reader, function, one),))
+
+    return each_member(reader, call.node, call.node.args[-1], source, None, inner)
+
+
+def _gather(reader: Reader, call: Arguments) -> Value:
+    positional = replace(items(call.args), ref=None)
+    wide = any(isinstance(one, ast.Starred) for one in call.node.args) and any(v.sort == "items" for v in call.args)
+    result = many(choose(one.member.settled if one.sort == "items" else one.settled for one in call.args), ())
+    return Value("task", positional.waits, result=result if wide else positional.settled)
+
+
+def _wait(reader: Reader, call: Arguments) -> Value:
+    """``asyncio.wait``: for all, or with FIRST_COMPLETED for any one."""
+    when = next((one.value for one in call.node.keywords if one.arg == "return_when"), None)
+    if when is not None and reader.text(when).rpartition(".")[2].strip("'\"") == "FIRST_COMPLETED":
+        return Value("task", _race(reader, call))
+    return Value("task", call.waits)
+
+
+def _as_completed(reader: Reader, call: Arguments) -> Value:
+    return many(Value("task", _race(reader, call)))
+
+
+def _race(reader: Reader, call: Arguments) -> tuple[Any, ...]:
+    waits = call.waits
+    if len(waits) < 2 or reader.known:
+        return waits
+    into = [Link(one, "data") for one in waits]
+    builder, place = reader.builder, reader.place(call.node)
+    return (builder.add("join", "first", place, into, join="any", parent=reader.frame.parent),)
+
+
+def _awaitable(reader: Reader, call: Arguments) -> Value:
+    first = call.first()
+    return first if first.waits or first.sort in ("handle", "task") else Value("task", call.waits)
+
+
+def _group(reader: Reader, call: Arguments) -> Value:
+    key = f"group {call.node.lineno}:{call.node.col_offset}"
+    reader.frame.names[key] = PLAIN
+    return Value("foreign", ref=key)
+
+
+def _partial(reader: Reader, call: Arguments) -> Value:
+    first = call.first()
+    return first if first.sort in ("step", "function", "session", "choice") else Value(waits=call.waits)
+
+
+def _range(reader: Reader, call: Arguments) -> Value:
+    for argument, value in zip(call.node.args, call.args, strict=True):
+        refuse(reader, value, argument, "range()")
+    numbers = [_number(one) for one in call.node.args]
+    if not numbers or len(numbers) > 3 or None in numbers or (len(numbers) == 3 and numbers[2] == 0):
+        return PLAIN
+    length = len(range(*(one for one in numbers if one is not None)))
+    return items([PLAIN] * length) if length <= 1_000 else PLAIN
+
+
+def _number(node: ast.expr) -> int | None:
+    sign = -1 if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else 1
+    inner = node.operand if isinstance(node, ast.UnaryOp) else node
+    if isinstance(inner, ast.Constant) and type(inner.value) is int and abs(inner.value) < 10**9:
+        return sign * inner.value
+    return None
+
+
+def _enumerate(reader: Reader, call: Arguments) -> Value:
+    _refuse_all(reader, call, "enumerate()")
+    source = call.first("iterable")
+    if source.items is not None and not isinstance(source.ref, tuple):
+        return items(items((PLAIN, one)) for one in source.items)
+    return many(items((PLAIN, source.member)), source.waits)
+
+
+def _zip(reader: Reader, call: Arguments) -> Value:
+    _refuse_all(reader, call, "zip()")
+    if call.args and all(one.items is not None and not isinstance(one.ref, tuple) for one in call.args):
+        return items(items(row) for row in zip(*(one.items or () for one in call.args), strict=False))
+    return many(items(one.member for one in call.args), call.waits)
+
+
+def _refuse_all(reader: Reader, call: Arguments, use: str) -> None:
+    for argument, value in zip(call.node.args, call.args, strict=False):
+        if not isinstance(argument, ast.Starred):
+            refuse(reader, value, argument, use)
+
+
+_NEED_VALUE: Final = frozenset(
+    f"builtins.{name}"
+    for name in ("len", "int", "float", "str", "list", "tuple", "set", "sum", "sorted", "iter", "reversed")
+)
+_SAME_MEMBERS: Final = frozenset(
+    f"builtins.{name}" for name in ("list", "tuple", "set", "sorted", "reversed", "iter", "frozenset")
+) | {"asyncio.sleep"}
+_FOREIGN: Final[dict[str, Callable[[Reader, Arguments], Value]]] = {
+    "asyncio.gather": _gather,
+    "asyncio.wait": _wait,
+    "asyncio.as_completed": _as_completed,
+    "asyncio.wait_for": _awaitable,
+    "asyncio.shield": _awaitable,
+    "asyncio.create_task": _awaitable,
+    "asyncio.ensure_future": _awaitable,
+    "asyncio.TaskGroup": _group,
+    "functools.partial": _partial,
+    "builtins.map": _each,
+    "builtins.range": _range,
+    "builtins.enumerate": _enumerate,
+    "builtins.zip": _zip,
+}
