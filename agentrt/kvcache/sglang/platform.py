@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sglang.srt.platforms.cpu import CpuDeviceMixin
 from sglang.srt.platforms.device_mixin import PlatformEnum
 from sglang.srt.platforms.interface import SRTPlatform
@@ -9,7 +11,7 @@ from sglang.srt.platforms.interface import SRTPlatform
 from agentrt.kvcache.sglang import ATTENTION_BACKEND
 
 
-class CpuPlatform(CpuDeviceMixin, SRTPlatform):
+class CpuPlatform(CpuDeviceMixin, SRTPlatform):  # type: ignore[misc]  # SGLang's classes are Any here
     """Plain CPU: SGLang's own scheduler, radix cache and HiCache; our attention and host transfers."""
 
     _enum = PlatformEnum.OOT
@@ -32,3 +34,9 @@ class CpuPlatform(CpuDeviceMixin, SRTPlatform):
 
         attention.register()
         host_pool.fill_gaps()
+
+    def post_load_model(self, model: Any) -> None:
+        """Straighten what can be straightened, once the weights are in place."""
+        from agentrt.kvcache.sglang import llama
+
+        llama.straighten(model)
