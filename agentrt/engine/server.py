@@ -126,6 +126,8 @@ class Parts:
     environment: Callable[..., Environment] = environment
     model: Callable[..., Model] = model
     launcher: Callable[[Device], tuple[str, ...]] = launcher
+    start_s: float | None = None
+    """How long a start may take, instead of :data:`START_S`."""
     clock: Callable[[], float] = time.time
     new_key: Callable[[], str] = secrets.token_urlsafe
 
@@ -153,7 +155,7 @@ def start(
     progress.step(f"Starting the engine ({served.name} on {device})")
     engine = _launched(spec, env, served, attached, where, parts)
     try:
-        engine.wait_healthy(progress)
+        engine.wait_healthy(progress, timeout_s=parts.start_s)
     except BaseException:
         engine.stop(grace_s=1.0)
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -171,3 +172,34 @@ def test_a_setting_it_cannot_use_is_told_from_its_log() -> None:
     with pytest.raises(StartError, match="no_such_setting") as caught:
         start(EngineSpec(device="cpu", extra={"no_such_setting": 1}))
     assert "no_such_setting" in caught.value.log_tail
+
+
+def test_an_interrupted_installation_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """Ctrl-C in the middle gives status 130; the next run does the rest, and what it built can serve."""
+    env = {**os.environ, "AGENTRT_HOME": str(tmp_path)}
+    first = run_python("import sys; from agentrt.cli import main; sys.exit(main(['engine', 'up']))", env)
+    assert first.stderr is not None
+    for line in first.stderr:
+        if "Installing SGLang" in line:
+            first.send_signal(signal.SIGINT)
+            break
+    _, rest = first.communicate(timeout=60)
+    assert first.returncode == 130, rest
+    program = "from agentrt.engine import environment, progress_for; print(environment('cpu', progress=progress_for()).python)"
+    second = run_python(program, env)
+    python, said = second.communicate(timeout=600)
+    assert second.returncode == 0, said
+    assert "Installing PyTorch" not in said
+    assert "Installing SGLang" in said
+    check = [python.strip(), "-c", "import torch, sglang, torchvision; print(torch.__version__, sglang.__version__)"]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    shutil.rmtree(tmp_path)  # gigabytes
+    assert done.stdout.split()[1] == "0.5.23", done.stderr
+
+
+def run_python(program: str, env: dict[str, str]) -> subprocess.Popen[str]:
+    """Run a program of ours in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program], env=env, cwd=Path(__file__).parents[2], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
