@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle, owner
+from agentrt.runtime.limit import off_the_clock
 from agentrt.runtime.result import RunResult, StepRecord, brief
 from agentrt.runtime.run import Run, call
 from agentrt.runtime.runtime import MODEL_LANE, Runtime, new_run_id
@@ -10,6 +12,7 @@ from agentrt.runtime.spec import Siblings, StepSpec, passing
 
 __all__ = [
     "MODEL_LANE",
+    "EmbeddedExecutor",
     "Handle",
     "Run",
     "RunResult",
@@ -20,6 +23,7 @@ __all__ = [
     "brief",
     "call",
     "new_run_id",
+    "off_the_clock",
     "owner",
     "passing",
 ]

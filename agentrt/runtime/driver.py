@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from agentrt.errors import StepTimeout, UpstreamFailed
+from agentrt.errors import UpstreamFailed
 from agentrt.graph.machine import Instruction, Machine, Node
 from agentrt.runtime.arguments import fill, find
 from agentrt.runtime.feed import Feed
 from agentrt.runtime.handle import Handle, owner
+from agentrt.runtime.limit import in_time
 from agentrt.runtime.result import brief
 from agentrt.runtime.scope import Scope
 from agentrt.runtime.trail import trail
@@ -64,6 +65,7 @@ class Driver:
                 continue
             handle = self.handles[node]
             if verb == "start":
+                handle.begun = handle.stopping = False
                 self.tasks[handle] = self._loop.create_task(self._work(handle), context=handle.context)
             elif verb == "stop":
                 self._stop(handle)
@@ -79,9 +81,13 @@ class Driver:
     def _stop(self, handle: Handle[Any]) -> None:
         if handle.scope is not None:
             self._cancel_all(handle.scope)
-        task = self.tasks.get(handle)
-        if task is not None:
-            task.cancel()
+        if handle.stopping:
+            return  # a second cancel would break into its clean-up
+        handle.stopping = True
+        self.tasks[handle].cancel()
+        if not handle.begun:  # asyncio drops it before its first line: nobody else will report the end
+            del self.tasks[handle]
+            self._was_cancelled(handle)
 
     def _drop(self, handle: Handle[Any]) -> None:
         node = handle.node
@@ -101,6 +107,7 @@ class Driver:
     async def _work(self, handle: Handle[Any]) -> None:
         """One attempt at one step, from its arguments to its result."""
         node = handle.node
+        handle.begun = True
         owner.set(handle)
         trail.set(None)
         self._feed.started(node)
@@ -129,7 +136,7 @@ class Driver:
             if handle.spec.timeout is None:
                 value = await handle.spec.body(*args, **kwargs)
             else:
-                value = await _in_time(handle, handle.spec.timeout, args, kwargs)
+                value = await in_time(handle, handle.spec.timeout, args, kwargs)
             if handle.scope is None and not isinstance(value, Handle):
                 return value
             return await _leave(handle, value)
@@ -180,19 +187,6 @@ class Driver:
         handle.settle_error(error)
         self._feed.ended(node)
         self._carry_out(instructions)
-
-
-async def _in_time(handle: Handle[Any], seconds: float, args: Any, kwargs: Any) -> Any:
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            return await handle.spec.body(*args, **kwargs)
-    except TimeoutError as error:
-        if not limit.expired():
-            raise  # the step's own
-        raise StepTimeout(
-            f"step {handle.id!r} ran longer than its timeout of {seconds:g} s (attempt {handle.node.attempt}); "
-            f"raise timeout=, or find out what it waits for"
-        ) from error
 
 
 async def _leave(handle: Handle[Any], value: Any) -> Any:

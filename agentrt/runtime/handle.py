@@ -12,6 +12,7 @@ from agentrt.runtime.trail import watch
 from agentrt.types import StepId, StepStatus, Usage
 
 if TYPE_CHECKING:
+    from agentrt.runtime.limit import Limit
     from agentrt.runtime.run import Run
     from agentrt.runtime.scope import Scope
     from agentrt.runtime.spec import StepSpec
@@ -32,14 +33,18 @@ class Handle(asyncio.Future[T]):
         "_pieces",
         "_wakers",
         "args",
+        "begun",
         "context",
         "kwargs",
+        "limit",
         "nested",
         "node",
         "observed",
+        "parent",
         "run",
         "scope",
         "spec",
+        "stopping",
     )
 
     def __init__(
@@ -51,6 +56,7 @@ class Handle(asyncio.Future[T]):
         kwargs: dict[str, Any],
         nested: bool,
         context: Context,
+        parent: Handle[Any] | None = None,
     ) -> None:
         super().__init__(loop=run.loop)
         self.run = run
@@ -60,7 +66,11 @@ class Handle(asyncio.Future[T]):
         self.kwargs = kwargs
         self.nested = nested
         self.context = context
+        self.parent = parent
+        self.begun = False
+        self.stopping = False
         self.observed = False
+        self.limit: Limit | None = None
         self.scope: Scope | None = None
         self._pieces: list[str] = []
         self._wakers: list[asyncio.Future[None]] = []

@@ -120,7 +120,7 @@ class Run(Generic[T]):
         for one in found:
             self._take(one, spec)
         node = self._wiring.node(parent.node, scope, spec, found, place)
-        handle: Handle[Any] = Handle(self, node, spec, args, kwargs, nested, copy_context())
+        handle: Handle[Any] = Handle(self, node, spec, args, kwargs, nested, copy_context(), parent)
         scope.handles.append(handle)
         self._driver.add(handle)
         return handle

@@ -12,6 +12,7 @@ from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar
 from agentrt.errors import ConfigError
 from agentrt.events import Observer
 from agentrt.executors.base import ModelExecutor
+from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.result import RunResult
 from agentrt.runtime.run import Run
@@ -46,7 +47,8 @@ class Startable(Protocol[P, R]):
 class Runtime:
     """Runs programs; an async context manager that closes what it was given.
 
-    ``models`` maps the names that agents use to executors; ``"default"`` answers for agents that name none. ``limits``
+    ``models`` maps the names that agents use to executors; ``"default"`` answers for agents that name none. Without
+    any, an engine is found or started when the first agent is asked. ``limits``
     caps how many steps run at once, by lane: ``"tool"``, ``"python"``, ``"llm"`` for each model executor that has no
     limit of its own; a lane without a limit runs everything that is ready. ``observers`` see every event of every
     run. ``max_pending`` bounds the unfinished steps of one run.
@@ -141,5 +143,5 @@ class Runtime:
 
 def _by_name(models: ModelExecutor | Mapping[str, ModelExecutor] | None) -> Mapping[str, ModelExecutor]:
     if models is None:
-        return {}
+        return {"default": EmbeddedExecutor()}
     return models if isinstance(models, Mapping) else {"default": models}

@@ -20,11 +20,11 @@ T = TypeVar("T")
 class AgentOptions(Options, total=False):
     """What an agent can be given, beside the options of every step.
 
-    ``system``: its fixed prompt; the same over calls, so that the engine computes it once. ``tools``: what the
-    model may call. ``tool_use``: when it must (``"auto"``). ``model``: which of the runtime's executors answers
-    (``"default"``). ``max_turns``: model turns of one call, with tools (8). ``output_retries``: how often an answer that does not fit
-    ``output`` is asked for again (2). ``max_tokens``, ``temperature``, ``top_p``, ``seed``, ``stop``: how each reply is
-    drawn; what is not given is the server's choice.
+    ``system``: its fixed prompt; the same over calls, so that the engine computes it once. ``tools``: what the model
+    may call. ``tool_use``: when it must (``"auto"``). ``model``: the name of the runtime's executor that answers
+    (``"default"``). ``max_turns``: model turns of one call, with tools (8). ``output_retries``: how often an answer
+    that does not fit ``output`` is asked for again (2). ``max_tokens``, ``temperature``, ``top_p``, ``seed``, ``stop``:
+    how each reply is drawn; what is not given is the server's choice.
 
     With tools, ``timeout`` holds for the whole call and the other step options for each model turn.
     """

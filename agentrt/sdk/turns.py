@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from agentrt.errors import OutputError, ToolError, TurnLimit
-from agentrt.runtime import Handle, StepSpec, brief, call, owner
+from agentrt.runtime import Handle, StepSpec, brief, call, off_the_clock, owner
 from agentrt.sdk.output import Output
 from agentrt.sdk.text import prompt, to_text
 from agentrt.sdk.tool import Tool
@@ -151,7 +151,10 @@ async def _ask(settings: Settings, turn: Turn, more: tuple[Message, ...], *, str
         sampling=settings.sampling,
         priority=handle.spec.priority,
     )
-    reply = await handle.run.runtime.model(settings.model).execute(request, handle.emit)
+    executor = handle.run.runtime.model(settings.model)
+    with off_the_clock(handle):
+        await executor.prepare()
+    reply = await executor.execute(request, handle.emit)
     handle.spend(reply.usage)
     return reply
 

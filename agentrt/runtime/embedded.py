@@ -1,0 +1,78 @@
+"""The model executor of a runtime that was given none: an engine found or started when the first agent is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from agentrt.errors import Unreachable
+from agentrt.executors.base import Emit, ModelExecutor, ignore
+from agentrt.types import ModelReply, ModelRequest
+
+if TYPE_CHECKING:
+    from agentrt.engine import EngineSpec, Progress
+
+
+class EmbeddedExecutor:
+    """Answers from the engine that ``agentrt engine up`` left running, else from one of its own.
+
+    Its own engine is set up and started by the first ``prepare``, shown by ``progress``, and ends with ``close``, or
+    with this process. ``spec`` says which model and how large.
+    """
+
+    name = "engine"
+    limit = None
+
+    def __init__(self, *, spec: EngineSpec | None = None, progress: Progress | None = None) -> None:
+        self._spec = spec
+        self._progress = progress
+        self._stack = AsyncExitStack()
+        self._story = _nothing
+        self._connecting: asyncio.Task[ModelExecutor] | None = None
+
+    async def prepare(self) -> None:
+        """Find or start the engine; many callers share one start, and a caller that gives up leaves it going."""
+        await self._connected()
+
+    async def execute(self, request: ModelRequest, emit: Emit = ignore) -> ModelReply:
+        """Answer one turn; see ``ModelExecutor``. A crash of the engine is told with the end of its log."""
+        executor = await self._connected()
+        try:
+            return await executor.execute(request, emit)
+        except Unreachable as error:
+            story = await asyncio.to_thread(self._story)
+            if story is None:
+                raise
+            raise Unreachable(f"{error}; {story}") from error
+
+    async def close(self) -> None:
+        """End the engine, if it is this executor's own."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        await self._stack.aclose()
+
+    async def _connected(self) -> ModelExecutor:
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect())
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> ModelExecutor:
+        from agentrt.engine import discover, embedded
+        from agentrt.executors import SGLangExecutor
+
+        found = await asyncio.to_thread(discover) if self._spec is None else None
+        if found is None:
+            engine = await self._stack.enter_async_context(embedded(spec=self._spec, progress=self._progress))
+            self._story = engine.exit_story
+            url, api_key = engine.url, engine.api_key
+        else:
+            url, api_key = found.url, found.api_key
+        executor = SGLangExecutor(url, api_key=api_key)
+        self._stack.push_async_callback(executor.close)
+        return executor
+
+
+def _nothing() -> str | None:
+    return None
