@@ -77,6 +77,9 @@ class ConnectedExecutor:
                 self._found = self._sglang if await self._is_sglang() else self._plain
         return self._found
 
+    async def prepare(self) -> None:
+        """Nothing to do: the server is somebody else's, and up or not."""
+
     async def execute(self, request: ModelRequest, emit: Emit = ignore) -> ModelReply:
         """Answer one turn; see ``ModelExecutor.execute``."""
         found = self._found or await self.probe()

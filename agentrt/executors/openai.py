@@ -60,6 +60,9 @@ class OpenAIExecutor:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r}, model={self._model!r})"
 
+    async def prepare(self) -> None:
+        """Nothing to do: the server is somebody else's, and up or not."""
+
     async def execute(self, request: ModelRequest, emit: Emit = ignore) -> ModelReply:
         """Answer one turn; see ``ModelExecutor.execute``."""
         body = chat_body(request, await self.model())
