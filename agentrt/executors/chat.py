@@ -157,15 +157,18 @@ class ChatAssembler:
 
 
 def with_text_calls(reply: ModelReply, request: ModelRequest) -> ModelReply:
-    """The reply with the calls its text spells out, when tools were offered; else the reply as it is."""
+    """The reply with the calls its text spells out, when tools were offered; else the reply as it is.
+
+    A reply that ran out of tokens still ends by ``length``: there may have been more calls.
+    """
     if not request.tools or request.tool_choice == "none":
         return reply
     names = {tool.name for tool in request.tools}
-    bare = request.schema is None
-    text, calls = find_tool_calls(reply.text, names, prefix=call_prefix(request), bare=bare)
+    bare, cut = request.schema is None, reply.finish == "length"
+    text, calls = find_tool_calls(reply.text, names, prefix=call_prefix(request), bare=bare, cut=cut)
     if not calls:
         return reply
-    return ModelReply(text, calls, "tool_calls", reply.usage, reply.model)
+    return ModelReply(text, calls, reply.finish if cut else "tool_calls", reply.usage, reply.model)
 
 
 def read_usage(usage: dict[str, Any]) -> Usage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -33,17 +34,21 @@ class HttpServer:
         self.timeout = timeout
         self._api_key = api_key
         self._client: httpx.AsyncClient | None = None
+        self._room = _connection_room()
+        self._places = asyncio.Semaphore(self._room)  # httpx's own queue costs CPU by the square of its length
 
     async def get(self, path: str) -> Any:
         """The JSON at ``path``."""
         with translated(self.name, self.url, self.timeout):
-            response = await self._connected().get(path)
+            async with self._places:
+                response = await self._connected().get(path)
         return self._json(response)
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
         """The JSON answer to ``body``."""
         with translated(self.name, self.url, self.timeout):
-            response = await self._connected().post(path, json=body)
+            async with self._places:
+                response = await self._connected().post(path, json=body)
         return self._json(response)
 
     async def stream(self, path: str, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
@@ -54,7 +59,7 @@ class HttpServer:
         ``contextlib.aclosing``.
         """
         with translated(self.name, self.url, self.timeout):
-            async with self._connected().stream("POST", path, json=body) as response:
+            async with self._places, self._connected().stream("POST", path, json=body) as response:
                 if response.status_code >= 400:
                     raise refusal(self.name, response.status_code, await response.aread())
                 if "text/event-stream" not in response.headers.get("content-type", ""):
@@ -79,12 +84,13 @@ class HttpServer:
         import httpx
 
         headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
-        room = _connection_room()
         return httpx.AsyncClient(
             base_url=self.url,
             headers=headers,
             timeout=httpx.Timeout(self.timeout, connect=_CONNECT, pool=None),
-            limits=httpx.Limits(max_connections=room, max_keepalive_connections=room, keepalive_expiry=_KEEP_IDLE),
+            limits=httpx.Limits(
+                max_connections=self._room, max_keepalive_connections=self._room, keepalive_expiry=_KEEP_IDLE
+            ),
             trust_env=not _is_loopback(self.url),  # a proxy set for the world does not lead to this machine
         )
 

@@ -25,16 +25,17 @@ _KEYS = {"name", "arguments", "parameters", "id", "type"}
 
 
 def find_tool_calls(
-    text: str, tools: Collection[str], *, prefix: str = "call", bare: bool = True
+    text: str, tools: Collection[str], *, prefix: str = "call", bare: bool = True, cut: bool = False
 ) -> tuple[str, tuple[ToolCall, ...]]:
     """Split ``text`` into the words around the calls and the calls themselves, in order.
 
     ``tools`` are the names that may be called; ``prefix`` starts each call's id. ``bare=False`` reads only
-    the tagged notation: for replies that were asked to be JSON anyway. Text without calls comes back as it
-    was.
+    the tagged notation: for replies that were asked to be JSON anyway. ``cut=True`` says that the reply ran
+    out of tokens: of a bare list that broke off, the complete calls count. Text without calls comes back as
+    it was.
     """
-    readers = (_tagged, _fenced, _whole) if bare else (_tagged,)
-    for reader in readers:
+    readers = (_tagged, _fenced, _whole, _broken_list) if bare and cut else (_tagged, _fenced, _whole)
+    for reader in readers if bare else readers[:1]:
         rest, calls = reader(text, tools)
         if calls:
             return rest, tuple(ToolCall(f"{prefix}_{n}", name, args) for n, (name, args) in enumerate(calls))
@@ -96,6 +97,20 @@ def _replace(
 
 def _whole(text: str, tools: Collection[str]) -> Found:
     return "", _parse(text, tools)
+
+
+def _broken_list(text: str, tools: Collection[str]) -> Found:
+    """The complete calls at the start of a list whose end is missing."""
+    text = text.strip()
+    values: list[Any] = []
+    at = 1
+    while text.startswith("[") and (found := _leading_json(text, at)):
+        values.append(found[0])
+        at = text.find(",", found[1])
+        if at < 0 or text[found[1] : at].strip():
+            break
+        at += 1
+    return "", _read(values, tools)
 
 
 def _parse(text: str, tools: Collection[str]) -> list[tuple[str, str]]:

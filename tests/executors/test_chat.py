@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -171,3 +174,16 @@ def test_no_turns_at_once() -> None:
     """A limit below one would never answer."""
     with pytest.raises(ConfigError, match="limit=0"):
         OpenAIExecutor("http://host", limit=0)
+
+
+async def test_a_thousand_turns_at_once() -> None:
+    """A thousand turns on one executor are answered, whatever the process may open in files."""
+    command = [sys.executable, "-m", "agentrt.testing.server"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            executor = OpenAIExecutor(process.stdout.readline().strip())
+            replies = await asyncio.gather(*(executor.execute(ask(f"turn {n}")) for n in range(1000)))
+            await executor.close()
+        finally:
+            process.terminate()
+    assert [reply.text for reply in replies] == [f"turn {n}" for n in range(1000)]

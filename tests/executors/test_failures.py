@@ -16,26 +16,34 @@ TOO_LONG = {
         "4096",
     ),
     "sglang, prompt and reply": (
-        "Requested token count exceeds the model's maximum context length of 4096 tokens. You requested a total of "
-        "4200 tokens: 4000 tokens from the input messages and 200 tokens for the completion. Please reduce",
+        (
+            "Requested token count exceeds the model's maximum context length of 4096 tokens. You requested a total of "
+            "4200 tokens: 4000 tokens from the input messages and 200 tokens for the completion. Please reduce"
+        ),
         "4000",
         "4096",
     ),
     "sglang, scheduler": (
-        "Input length (5000 tokens) exceeds the maximum allowed length (4090 tokens). Use a shorter input or enable "
-        "--allow-auto-truncate.",
+        (
+            "Input length (5000 tokens) exceeds the maximum allowed length (4090 tokens). Use a shorter input or "
+            "enable --allow-auto-truncate."
+        ),
         "5000",
         "4090",
     ),
     "openai": (
-        "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens. Please "
-        "reduce the length of the messages.",
+        (
+            "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens. "
+            "Please reduce the length of the messages."
+        ),
         "5000",
         "4096",
     ),
     "vllm": (
-        "This model's maximum context length is 4096 tokens. However, you requested 5100 tokens (5000 in the "
-        "messages, 100 in the completion). Please reduce the length of the messages or completion.",
+        (
+            "This model's maximum context length is 4096 tokens. However, you requested 5100 tokens (5000 in the "
+            "messages, 100 in the completion). Please reduce the length of the messages or completion."
+        ),
         "5000",
         "4096",
     ),

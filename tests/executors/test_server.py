@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+import agentrt.testing
 from agentrt.executors import OpenAIExecutor, SGLangExecutor
 from agentrt.testing.contract import ANSWER, SEARCH, ask
 from agentrt.testing.samples import sample
@@ -169,3 +170,10 @@ def test_as_a_program() -> None:
         process.send_signal(signal.SIGTERM)
         rest, complaints = process.communicate(timeout=30)
     assert (process.returncode, rest, complaints) == (0, "", "")
+
+
+def test_the_public_names() -> None:
+    """Every name that the testing package lists can be had from it."""
+    assert all(getattr(agentrt.testing, name) for name in agentrt.testing.__all__)
+    with pytest.raises(AttributeError, match="nothing_such"):
+        _ = agentrt.testing.nothing_such

@@ -83,6 +83,16 @@ def test_what_only_looks_like_a_call(text: str) -> None:
     assert find_tool_calls(text, TOOLS) == (text, ())
 
 
+@given(wanted, st.data())
+def test_a_list_that_broke_off(calls: list[tuple[str, object]], data: st.DataObject) -> None:
+    """Of a bare list cut anywhere, exactly the complete calls are read, and none unless it is known to be cut."""
+    ends = [len(", ".join(map(spelled, calls[:n]))) + 1 for n in range(1, len(calls) + 1)]
+    text = f"[{', '.join(map(spelled, calls))}"
+    at = data.draw(st.integers(0, len(text)))
+    assert read(text[:at], cut=True) == calls[: sum(end <= at for end in ends)]
+    assert read(text[:at]) == []
+
+
 def test_the_shapes_of_one_call() -> None:
     """OpenAI's nesting and arguments that are JSON in a string are read too."""
     nested = '{"type": "function", "function": {"name": "add", "arguments": "{\\"a\\": 1}"}}'
