@@ -12,7 +12,6 @@ from pathlib import Path
 
 from agentrt.engine import health, process, records
 from agentrt.engine.locks import locked
-from agentrt.engine.model import DEFAULT_MODEL
 from agentrt.engine.paths import Home, home
 from agentrt.engine.progress import Abandoned, Cancellable, Progress, Silent
 from agentrt.engine.records import EngineInfo
@@ -125,9 +124,9 @@ def discover(where: Home | None = None) -> EngineInfo | None:
 
 @asynccontextmanager
 async def embedded(
-    model: str = DEFAULT_MODEL,
+    model: str | None = None,
     *,
-    device: str = "auto",
+    device: str | None = None,
     spec: EngineSpec | None = None,
     progress: Progress | None = None,
     where: Home | None = None,
@@ -135,10 +134,11 @@ async def embedded(
 ) -> AsyncIterator[Engine]:
     """Have an engine for the time of an ``async with``; it ends with the block, and with this process in any case.
 
-    ``spec`` gives more settings; ``model`` and ``device`` win over it. Cancelling while it is set up or started
-    ends what was begun. Raises as :func:`agentrt.engine.start` does.
+    ``spec`` says what to start; ``model`` and ``device``, where given, win over it. Cancelling while it is set up or
+    started ends what was begun. Raises as :func:`agentrt.engine.start` does.
     """
-    spec = replace(spec or EngineSpec(), model=model, device=device)
+    spec = spec or EngineSpec()
+    spec = replace(spec, model=model or spec.model, device=device or spec.device)
     engine = await _started(spec, progress or Silent(), partial(start, where=where, parts=parts))
     try:
         yield engine

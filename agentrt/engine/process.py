@@ -12,6 +12,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 POLL_S = 0.05
+TAIL_LINES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,9 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def tail(path: Path, lines: int) -> str:
+def tail(path: Path | str, lines: int = TAIL_LINES) -> str:
     """Return the last ``lines`` lines of a text file, or nothing when it cannot be read."""
+    path = Path(path)
     try:
         with path.open("rb") as file:
             file.seek(0, os.SEEK_END)

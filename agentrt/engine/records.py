@@ -34,6 +34,12 @@ class EngineInfo:
         """Its first process runs."""
         return process.running(self.pid, self.pid_started)
 
+    def exit_story(self) -> str | None:
+        """Tell that it ended, with the end of its log; ``None`` while it runs. Only its parent knows its status."""
+        if self.alive:
+            return None
+        return f"the engine's process {self.pid} has ended; the end of its log {self.log}:\n{process.tail(self.log)}"
+
     def __repr__(self) -> str:
         return f"EngineInfo(url={self.url!r}, model={self.model!r}, device={self.device!r}, pid={self.pid})"
 

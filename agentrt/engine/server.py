@@ -25,7 +25,6 @@ from agentrt.errors import StartError
 START_S = {"cpu": 300.0, "cuda": 1800.0}
 """How long a start may take: on a GPU the weights may come from the network first."""
 GRACE_S = 10.0
-TAIL_LINES = 30
 POLL_S = 0.1
 
 _released: list[subprocess.Popen[bytes]] = []
@@ -98,7 +97,7 @@ class Engine:
         return self.info
 
     def _tail(self) -> str:
-        return process.tail(Path(self.info.log), TAIL_LINES)
+        return process.tail(self.info.log)
 
 
 def ended(status: int, log: Path) -> str:
@@ -109,7 +108,7 @@ def ended(status: int, log: Path) -> str:
         how = f"was ended by signal {-status}"
     else:
         how = f"ended by itself with status {status}"
-    return f"the engine {how}; the end of its log {log}:\n{process.tail(log, TAIL_LINES)}"
+    return f"the engine {how}; the end of its log {log}:\n{process.tail(log)}"
 
 
 def launcher(device: Device) -> tuple[str, ...]:

@@ -96,6 +96,7 @@ def test_an_engine_that_ended_by_itself_is_known_as_such_until_the_next_up(where
     os.close(watched)
     assert discover(where) is None
     assert records.recorded(where) == [info]
+    assert "the last words" in (info.exit_story() or "")
     again, fresh = up(SPEC, where=where, parts=PARTS)
     assert fresh
     assert records.recorded(where) == [again]
@@ -111,10 +112,10 @@ async def test_an_embedded_engine_lives_as_long_as_its_block(where: Home) -> Non
 
 async def test_cancelling_a_start_leaves_nothing_running(where: Home) -> None:
     """The engine that was being started is ended before the cancel comes out."""
-    spec = EngineSpec(extra={"behaviour": "deaf"})
+    spec = EngineSpec(device="cpu", extra={"behaviour": "deaf"})
 
     async def use() -> None:
-        async with embedded(SPEC.model, device="cpu", spec=spec, where=where, parts=PARTS):
+        async with embedded(spec=spec, where=where, parts=PARTS):
             pytest.fail("it cannot have come up")
 
     task = asyncio.create_task(use())

@@ -185,7 +185,10 @@ def test_an_interrupted_installation_goes_on_where_it_stopped(tmp_path: Path) ->
             break
     _, rest = first.communicate(timeout=60)
     assert first.returncode == 130, rest
-    program = "from agentrt.engine import environment, progress_for; print(environment('cpu', progress=progress_for()).python)"
+    program = (
+        "from agentrt.engine import environment, progress_for\n"
+        "print(environment('cpu', progress=progress_for()).python)"
+    )
     second = run_python(program, env)
     python, said = second.communicate(timeout=600)
     assert second.returncode == 0, said
