@@ -60,11 +60,10 @@ class Frame:
         if activity.title:
             head.append(self._activity(activity))
         lines = self._table(rows(view, view.last if view.ended else self.now, max(1, self.height - len(head) - 3)))
-        for line in (*head, *lines):
+        picture = [*head, *lines][: self.height - 1]
+        for line in picture:
             line.truncate(self.width, overflow="crop")
-        text = Text("\n", no_wrap=True, overflow="crop").join(
-            [*head, *lines, Text()]
-        )  # where a ^C is echoed, not in the picture
+        text = Text("\n", no_wrap=True, overflow="crop").join([*picture, Text()])  # a ^C is echoed on the last line
         if self.plain:
             text.plain = text.plain.translate(_ASCII)
         return text
