@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 import threading
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ def main() -> int:
     except ValueError as error:
         print(f"agentrt engine: {error}", file=sys.stderr)
         return 2
+    own_group()
     if order.die_with_parent:
         die_with(parent)
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
@@ -61,8 +63,24 @@ def read_order(text: str) -> Order:
     return Order(given["server_args"], bool(given.get("die_with_parent", False)))
 
 
+def own_group() -> None:
+    """Become the leader of a process group, so that one signal ends us and every process SGLang starts."""
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, end_group)
+
+
+def end_group(*_: object) -> None:
+    """Kill our process group, ourselves included.
+
+    SGLang's processes ask to die with us, but only once they have finished importing: a signal to us alone would
+    leave those that are still at it.
+    """
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
 def die_with(parent: int) -> None:
-    """End this process and its children when process ``parent`` ends, however it ends.
+    """End the group when process ``parent`` ends, however it ends.
 
     A thread waits on the parent's pidfd. ``PR_SET_PDEATHSIG`` would fire when the parent's *thread* that started
     us ends, which a thread pool does at any time.
@@ -70,19 +88,12 @@ def die_with(parent: int) -> None:
     watched = os.pidfd_open(parent)
     threading.Thread(target=_end_after, args=(watched,), name="parent-watch", daemon=True).start()
     if os.getppid() != parent:  # it ended before we could look
-        _end()
+        end_group()
 
 
 def _end_after(pidfd: int) -> None:
     select.select([pidfd], [], [])
-    _end()
-
-
-def _end() -> None:
-    """Kill every descendant, then ourselves."""
-    from sglang.srt.utils import kill_process_tree
-
-    kill_process_tree(os.getpid())
+    end_group()
 
 
 def serve(server_args: dict[str, Any]) -> None:
