@@ -139,12 +139,15 @@ async def test_cancelling_stops_the_generation(executor: ModelExecutor, engine: 
     story = ask("Tell me a very long story about the sea.", 1500)
     turns = [asyncio.create_task(executor.execute(story, lambda _: begun.set())) for _ in range(4)]
     await begun.wait()
-    assert await running(engine)
+    async with asyncio.timeout(20):
+        while await running(engine) < len(turns):  # the engine tells its load with some delay
+            pass
+    assert not any(turn.done() for turn in turns)
     for turn in turns:
         turn.cancel()
     await asyncio.gather(*turns, return_exceptions=True)
-    async with asyncio.timeout(10):
-        while await running(engine):  # each answer of the engine is a step; the timeout bounds them
+    async with asyncio.timeout(10):  # 4 x 1,500 tokens would take far longer
+        while await running(engine):
             pass
 
 
