@@ -1,0 +1,3 @@
+"""The entrants of the overhead benchmark, one file each; only their own subprocess imports them."""
+
+from __future__ import annotations

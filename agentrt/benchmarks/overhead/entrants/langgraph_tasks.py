@@ -1,0 +1,59 @@
+"""LangGraph's functional API: ``@task`` inside ``@entrypoint``, without a checkpointer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from langgraph.func import entrypoint, task
+
+from agentrt.benchmarks.overhead import contract
+from agentrt.benchmarks.overhead.contract import Entrant, Job, Skew
+
+noop = task(contract.noop)
+nap = task(contract.nap)
+
+
+class LangGraphTasks(Entrant):
+    """Futures of tasks, awaited by ordinary code."""
+
+    def chain(self, steps: int) -> Job:
+        """Each task awaited."""
+
+        @entrypoint()
+        async def chain(_: Any) -> None:
+            value = None
+            for _ in range(steps):
+                value = await noop(value)
+
+        return lambda: chain.ainvoke(0)
+
+    def wide(self, steps: int) -> Job:
+        """One layer."""
+        return self.layered(1, steps)
+
+    def layered(self, layers: int, width: int) -> Job:
+        """Each layer gathered."""
+
+        @entrypoint()
+        async def layered(_: Any) -> None:
+            for _ in range(layers):
+                await asyncio.gather(*[noop(None) for _ in range(width)])
+
+        return lambda: layered.ainvoke(0)
+
+    def skewed(self, skew: Skew) -> Job:
+        """A coroutine per branch."""
+
+        async def branch(naps: tuple[float, ...]) -> None:
+            for seconds in naps:
+                await nap(seconds)
+
+        @entrypoint()
+        async def skewed(_: Any) -> None:
+            await asyncio.gather(*[branch(naps) for naps in skew.branches])
+
+        return lambda: skewed.ainvoke(0)
+
+
+ENTRANT = LangGraphTasks
