@@ -6,6 +6,8 @@ import argparse
 from importlib import import_module
 from typing import Any, Final
 
+from agentrt.cli.parser import Parser
+
 BENCHMARKS: Final = {
     "overhead": "what the runtime adds to 1,000 steps that do nothing, beside other runtimes",
     "engine": "warm against cold prompts, decode speed and batching on the engine",
@@ -31,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run one benchmark with its own options."""
     module = import_module(f"agentrt.benchmarks.{options.name}")
-    parser = argparse.ArgumentParser(prog=f"agentrt bench {options.name}", description=BENCHMARKS[options.name])
+    parser = Parser(prog=f"agentrt bench {options.name}", description=BENCHMARKS[options.name])
     module.add_arguments(parser)
     code: int = module.run(parser.parse_args(options.options))
     return code

@@ -27,6 +27,8 @@ def guarded(build: Callable[[], ArgumentParser], argv: Sequence[str] | None) -> 
         code: int = options.handler(options)
         sys.stdout.flush()  # a full disk shows here, not at exit where nobody catches it
         return code
+    except SystemExit as leaving:  # argparse: help, version, or words it cannot read
+        return leaving.code if isinstance(leaving.code, int) else DONE
     except BrokenPipeError:
         return _reader_left()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last boundary: nothing passes it as a traceback

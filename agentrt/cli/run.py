@@ -91,12 +91,13 @@ def _execute(
 
     async def main() -> RunResult[Any]:
         asyncio.get_running_loop().set_exception_handler(_unseen)
-        async with Runtime(models=_models(options, display), observers=[display]) as runtime:
-            running = runtime.start(program, *args, **kwargs)
-            if options.timeout is not None:
-                reason = f"it ran longer than --timeout {options.timeout:g}"
-                running.loop.call_later(options.timeout, running.cancel, reason)
-            with stopped_by_signals(running.loop, running.cancel):
+        runtime = Runtime(models=_models(options, display), observers=[display])
+        running = runtime.start(program, *args, **kwargs)
+        if options.timeout is not None:
+            reason = f"it ran longer than --timeout {options.timeout:g}"
+            running.loop.call_later(options.timeout, running.cancel, reason)
+        with stopped_by_signals(running.loop, running.cancel):
+            async with runtime:
                 return await running
 
     display.open()

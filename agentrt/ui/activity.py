@@ -8,13 +8,17 @@ from agentrt.engine.progress import describe_amount
 
 
 class Activity:
-    """Keeps what the work said last; an ``agentrt.engine.progress.Progress`` that draws nothing itself."""
+    """Keeps what the work said last; an ``agentrt.engine.progress.Progress`` that draws nothing itself.
+
+    ``title`` is empty when no work goes on. ``total`` is how many seconds all work so far took.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._began = clock()
+        self._began = self._opened = 0.0
         self.title = ""
         self.detail = ""
+        self.total = 0.0
 
     @property
     def seconds(self) -> float:
@@ -23,7 +27,10 @@ class Activity:
 
     def step(self, title: str) -> None:
         """Something new begins."""
-        self.title, self.detail, self._began = title, "", self._clock()
+        now = self._clock()
+        if not self.title:
+            self._opened = now
+        self.title, self.detail, self._began = title, "", now
 
     def note(self, text: str) -> None:
         """A detail about it."""
@@ -38,4 +45,6 @@ class Activity:
 
     def close(self, *, failed: bool = False) -> None:
         """The work ended; what failed is told by its error."""
+        if self.title:
+            self.total += self._clock() - self._opened
         self.title = self.detail = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
@@ -57,10 +58,13 @@ class Frame:
     def draw(self, view: RunView, activity: Activity) -> Text:
         """The whole picture; empty before the run has started."""
         head = self._head(view) if view.id else []
-        if activity.title:
+        starting = bool(activity.title) and not view.ended
+        if starting:
             head.append(self._activity(activity))
-        lines = self._table(rows(view, view.last if view.ended else self.now, max(1, self.height - len(head) - 3)))
-        picture = [*head, *lines][: self.height - 1]
+        lines = rows(view, view.last if view.ended else self.now, max(1, self.height - len(head) - 3))
+        if starting:
+            lines = [_patient(line) for line in lines]
+        picture = [*head, *self._table(lines)][: self.height - 1]
         for line in picture:
             line.truncate(self.width, overflow="crop")
         text = Text("\n", no_wrap=True, overflow="crop").join([*picture, Text()])  # a ^C is echoed on the last line
@@ -163,3 +167,10 @@ class Frame:
         while cell_len(end) >= room:
             end = end[1:]
         return "…" + end
+
+
+def _patient(row: Row) -> Row:
+    """A model turn while the engine starts: it waits, though its step has begun."""
+    if row.kind != "llm" or row.status != "running" or row.detail:
+        return row
+    return replace(row, status="ready", detail="waits for the engine")

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from agentrt.engine.progress import Progress
-from agentrt.events import Event, RunStarted
+from agentrt.events import Event, RunStarted, StepText
 from agentrt.runtime import RunResult
 from agentrt.ui.activity import Activity
 from agentrt.ui.frame import Frame
@@ -59,16 +59,19 @@ class LiveDisplay:
             if isinstance(event, RunStarted):
                 self._zero = self._clock()
             self._view.apply(event)
+            if isinstance(event, StepText):
+                self.activity.close()  # a model speaks: what was being started is there
 
     def close(self) -> None:
         """Draw the last picture and give the terminal back."""
+        self.activity.close()
         self._quietly(self._live.stop)
 
     def summarize(self, result: RunResult[object]) -> None:
         """Write the summary under the last picture."""
 
         def write() -> None:
-            for line in summary_lines(result):
+            for line in summary_lines(result, waited=self.activity.total):
                 self._console.print(Text(f" {line}", style="bold" if line.startswith(result.status) else ""))
             self._console.print()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from agentrt.engine.progress import Lines, Progress
-from agentrt.events import Event, RunEnded, RunStarted, StepAdded, StepEnded, StepRetried, StepStarted
+from agentrt.events import Event, RunStarted, StepAdded, StepEnded, StepRetried, StepStarted, StepText
 from agentrt.runtime import RunResult
 from agentrt.types import StepId, StepKind
 from agentrt.ui.summary import summary_lines
@@ -38,11 +38,12 @@ class Plain:
                 self._write(f"{event.at:8.2f} s  {event.step} failed, again in {wait}: {event.error}")
             case StepEnded() if self._kinds.get(event.step) != "join":
                 self._write(f"{event.at:8.2f} s  {self._ending(event)}")
-            case RunEnded():
-                self._started.clear()
+            case StepText():
+                self.progress.close()  # a model speaks: what was being started is there
 
     def close(self) -> None:
-        """Everything is written."""
+        """The run has ended; so has whatever was being started for it."""
+        self.progress.close()
 
     def summarize(self, result: RunResult[object]) -> None:
         """Write the summary."""

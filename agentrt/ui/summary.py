@@ -9,12 +9,16 @@ from agentrt.runtime import RunResult
 from agentrt.ui.words import counted, duration, share
 
 
-def summary_lines(result: RunResult[object]) -> list[str]:
-    """Steps, time and tokens of a finished run; the line of tokens only where a model was asked."""
+def summary_lines(result: RunResult[object], waited: float = 0.0) -> list[str]:
+    """Steps, time and tokens of a finished run; the line of tokens only where a model was asked.
+
+    ``waited`` is how many seconds of it an engine took to start.
+    """
     took = duration(result.seconds)
     longest = duration(result.critical_path_seconds)
     head = f"{result.status} in {took}: {steps_in_words(result)}, critical path {longest}"
-    return [head, *token_lines(result), *story_lines(result)]
+    engine = [f"engine: {duration(waited)} to start"] if waited else []
+    return [head, *engine, *token_lines(result), *story_lines(result)]
 
 
 def steps_in_words(result: RunResult[object]) -> str:

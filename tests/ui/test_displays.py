@@ -87,15 +87,19 @@ def test_an_ended_run_keeps_its_last_time(story: Story) -> None:
 
 def test_work_beside_the_run_has_a_line(story: Story) -> None:
     """Starting an engine shows its step and how far it is; afterwards the line is gone."""
-    times = iter([0.0, 10.0, 14.0])
+    times = iter([0.0, 10.0, 14.0, 15.0])
+    next(times)
     activity = Activity(lambda: next(times))
+    story.add("writer#1").start("writer#1")
     activity.step("Downloading the model")
     activity.amount(12_000_000, 98_000_000, "bytes")
     frame = Frame(Console(width=80, height=24), 2.0)
-    line = frame.draw(story.view, activity).plain.split("\n")[2]
+    _, _, line, _, writer, _ = frame.draw(story.view, activity).plain.split("\n")
+    assert "· writer#1 waits for the engine" in writer
     assert "Downloading the model: 12 of 98 MB" in line
     assert line.endswith("4.0 s")
     activity.close()
+    assert activity.total == 5.0
     assert "Downloading" not in frame.draw(story.view, activity).plain
 
 
