@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agentrt.engine.environment import Device
 from agentrt.engine.model import DEFAULT_MODEL, Model
+from agentrt.engine.shell import own_python
 from agentrt.errors import ConfigError
 from agentrt.kvcache.sglang.defaults import cpu_server_args
 
@@ -54,8 +55,8 @@ def server_args(spec: EngineSpec, device: Device, model: Model, port: int, api_k
 
 
 def engine_environment(device: Device, model: Model, plugin: Path) -> dict[str, str]:
-    """Return the environment variables of the engine's process: ours, less what would lead Python astray."""
-    kept = {name: value for name, value in os.environ.items() if name not in _LEADS_ASTRAY}
+    """Return the environment variables of the engine's process: ours, less what is meant for the user's Python."""
+    kept = own_python(os.environ)
     kept |= {
         "PYTHONPATH": str(plugin),
         "PYTHONUNBUFFERED": "1",  # a crash must not swallow the end of the log
@@ -67,9 +68,6 @@ def engine_environment(device: Device, model: Model, plugin: Path) -> dict[str, 
     if not model.online:
         kept["HF_HUB_OFFLINE"] = "1"
     return kept
-
-
-_LEADS_ASTRAY = frozenset({"PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV", "PYTHONSAFEPATH"})
 
 
 def extra_args(words: Sequence[str]) -> dict[str, object]:

@@ -123,8 +123,9 @@ def test_an_unknown_model_or_device_is_refused_before_anything_is_installed(wher
 
 
 def test_the_users_own_modules_stay_out_of_the_engine(where: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``PYTHONPATH`` of the engine holds our plugin folder and nothing else."""
+    """``PYTHONPATH`` of the engine holds our plugin folder and nothing else, and it may cache its bytecode."""
     monkeypatch.setenv("PYTHONPATH", "/users/own")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     engine = started(where)
     try:
         variables = Path(f"/proc/{engine.info.pid}/environ").read_bytes().decode().split("\0")
@@ -133,6 +134,7 @@ def test_the_users_own_modules_stay_out_of_the_engine(where: Home, monkeypatch: 
     (path,) = (each.partition("=")[2] for each in variables if each.startswith("PYTHONPATH="))
     assert Path(path).parent == where.plugins
     assert "SGLANG_PLATFORM=agentrt_cpu" in variables
+    assert "PYTHONDONTWRITEBYTECODE=1" not in variables
     assert "HF_HUB_OFFLINE=1" in variables
 
 
