@@ -14,7 +14,7 @@ from mypy.nodes import TypeInfo
 from mypy.plugin import MethodSigContext, Plugin
 from mypy.types import AnyType, FunctionLike, Instance, TupleType, Type, UnionType, get_proper_type
 
-_STEPS: Final = frozenset({"agentrt.sdk.step.Step", "agentrt.sdk.step.Program", "agentrt.sdk.tool.Tool"})
+_STEPS: Final = frozenset({"agentrt.sdk.steps.Step", "agentrt.sdk.steps.Program", "agentrt.sdk.tools.Tool"})
 _HANDLE: Final = "agentrt.runtime.handle.Handle"
 _CONTAINERS: Final = frozenset(
     {

@@ -90,7 +90,8 @@ class Sampling:
 class ModelRequest:
     """One model turn.
 
-    ``schema`` asks for a reply that is JSON of that schema. ``session`` names the growing context this turn belongs
+    ``parallel_tools`` allows several tool calls in one reply. ``schema`` asks for a reply that is JSON of that
+    schema. ``session`` names the growing context this turn belongs
     to. ``priority``: larger is sooner. ``agent``, ``run`` and ``step`` say who asks; they never change the reply.
     """
 
@@ -101,6 +102,7 @@ class ModelRequest:
     session: str | None = None
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: ToolChoice = "auto"
+    parallel_tools: bool = True
     schema: JsonSchema | None = None
     sampling: Sampling = Sampling()
     priority: int = 0

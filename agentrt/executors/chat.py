@@ -32,6 +32,8 @@ def chat_body(request: ModelRequest, model: str) -> dict[str, Any]:
     if request.tools:
         body["tools"] = [chat_tool(tool) for tool in request.tools]
         body["tool_choice"] = request.tool_choice
+        if not request.parallel_tools:
+            body["parallel_tool_calls"] = False
     if request.schema is not None:
         schema = {"name": schema_name(request.schema.get("title")), "schema": request.schema, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}

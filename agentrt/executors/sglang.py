@@ -67,6 +67,8 @@ class SGLangExecutor(OpenAIExecutor):
         if self._endpoint == "native":
             return await self._generate(request, emit, model, settings)
         body = chat_body(request, model) | _extensions(request, settings)
+        for tool in body.get("tools", ()):
+            tool["function"]["strict"] = True  # the arguments of a call are held to the tool's schema
         return await self._complete(request, body, emit)
 
     async def settings(self) -> Settings:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from agentrt.runtime import Handle, Run, RunResult, Runtime, StepRecord
-from agentrt.sdk.agent import Agent, AgentOptions, Session
+from agentrt.sdk.agents import Agent, AgentOptions, Session
 from agentrt.sdk.entry import run
 from agentrt.sdk.fanout import each
-from agentrt.sdk.step import Options, Program, Step, program, step
-from agentrt.sdk.tool import Tool, tool
+from agentrt.sdk.mcp import mcp_tools
+from agentrt.sdk.steps import Options, Program, Step, program, step
+from agentrt.sdk.tools import Tool, tool
 
 __all__ = [
     "Agent",
@@ -23,6 +24,7 @@ __all__ = [
     "StepRecord",
     "Tool",
     "each",
+    "mcp_tools",
     "program",
     "run",
     "step",

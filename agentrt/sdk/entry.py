@@ -6,7 +6,7 @@ import asyncio
 from typing import ParamSpec, TypeVar
 
 from agentrt.runtime import RunResult, Runtime
-from agentrt.sdk.step import Program
+from agentrt.sdk.steps import Program
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from agentrt.errors import ProgramError
-from agentrt.sdk.step import Program
+from agentrt.sdk.steps import Program
 
 _SHOWN: Final = 6  # names in a message; more only hide the right one
 

@@ -10,7 +10,7 @@ from agentrt.errors import OutputError, ToolError, TurnLimit
 from agentrt.runtime import Handle, StepSpec, brief, call, off_the_clock, owner
 from agentrt.sdk.output import Output
 from agentrt.sdk.text import prompt, to_text
-from agentrt.sdk.tool import Tool
+from agentrt.sdk.tools import Tool
 from agentrt.types import Message, ModelReply, ModelRequest, Sampling, SessionId, ToolCall, ToolChoice
 
 ToolUse = Literal["auto", "first", "once"]
@@ -31,6 +31,7 @@ class Settings:
     system: str
     tools: Mapping[str, Tool[..., Any]]
     tool_use: ToolUse
+    parallel_tools: bool
     model: str
     max_turns: int
     output_retries: int
@@ -146,6 +147,7 @@ async def _ask(settings: Settings, turn: Turn, more: tuple[Message, ...], *, str
         session=turn.session,
         tools=tuple(one.told for one in settings.tools.values()),
         tool_choice=choice,
+        parallel_tools=settings.parallel_tools,
         # A grammar for the answer would keep the model from calling tools, so it waits until they are out of the way.
         schema=settings.output.schema if choice == "none" else None,
         sampling=settings.sampling,

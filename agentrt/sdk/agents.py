@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar, Unpack, cast, overload
 from agentrt.errors import ConfigError, GraphError
 from agentrt.runtime import MODEL_LANE, Handle, StepSpec, call, owner, passing
 from agentrt.sdk.output import Output
-from agentrt.sdk.step import Options, changed
-from agentrt.sdk.tool import Tool
+from agentrt.sdk.steps import Options, changed
+from agentrt.sdk.tools import Tool
 from agentrt.sdk.turns import Context, Settings, ToolUse, loop, opening, single, turn_body
 from agentrt.types import Message, Sampling, SessionId
 
@@ -22,9 +22,10 @@ class AgentOptions(Options, total=False):
 
     ``system``: its fixed prompt; the same over calls, so that the engine computes it once. ``tools``: what the model
     may call. ``tool_use``: when it must (``"auto"``). ``model``: the name of the runtime's executor that answers
-    (``"default"``). ``max_turns``: model turns of one call, with tools (8). ``output_retries``: how often an answer
-    that does not fit ``output`` is asked for again (2). ``max_tokens``, ``temperature``, ``top_p``, ``seed``, ``stop``:
-    how each reply is drawn; what is not given is the server's choice.
+    (``"default"``). ``parallel_tools``: whether one reply may call several tools (yes). ``max_turns``: model turns of
+    one call, with tools (8). ``output_retries``: how often an answer that does not fit ``output`` is asked for again
+    (2). ``max_tokens``, ``temperature``, ``top_p``, ``seed``, ``stop``: how each reply is drawn; what is not given is
+    the server's choice.
 
     With tools, ``timeout`` holds for the whole call and the other step options for each model turn.
     """
@@ -32,6 +33,7 @@ class AgentOptions(Options, total=False):
     system: str
     tools: Sequence[Tool[..., Any]]
     tool_use: ToolUse
+    parallel_tools: bool
     model: str
     max_turns: int
     output_retries: int
@@ -135,17 +137,17 @@ def _settings(name: str, output: Output, options: AgentOptions) -> Settings:
         raise ConfigError(f"agent {name!r}: max_turns={turns}, output_retries={retries}: expected at least 1 and 0")
     if use not in ("auto", "first", "once"):
         raise ConfigError(f"agent {name!r}: tool_use={use!r}: expected 'auto', 'first' or 'once'")
-    tools = _by_name(name, options.get("tools", ()))
     return Settings(
-        name,
-        options.get("system", ""),
-        tools,
-        use,
-        options.get("model", "default"),
-        turns,
-        retries,
-        _sampling(name, options),
-        output,
+        name=name,
+        system=options.get("system", ""),
+        tools=_by_name(name, options.get("tools", ())),
+        tool_use=use,
+        parallel_tools=options.get("parallel_tools", True),
+        model=options.get("model", "default"),
+        max_turns=turns,
+        output_retries=retries,
+        sampling=_sampling(name, options),
+        output=output,
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, 
 
 from agentrt.errors import ConfigError, ToolError
 from agentrt.runtime import Handle, StepSpec, call
-from agentrt.sdk.step import Options, Step, _name, body_of, changed
+from agentrt.sdk.steps import Options, Step, _name, body_of, changed
 from agentrt.sdk.text import problems
 from agentrt.types import ToolSpec
 
@@ -48,7 +48,7 @@ class Tool(Step[P, R]):
             raise ToolError(f"tool {self.name!r}: the arguments {text!r} do not fit: {problems(error)}") from error
         values = {name: getattr(checked, name) for name in type(checked).model_fields}
         args, kwargs = _as_call(self.function, values)
-        return call(self.spec, args, kwargs)
+        return call(self.spec, args, kwargs, self._after, depth=0)
 
     def with_(self, **options: Unpack[Options]) -> Self:
         """The same tool, run with other options; this one stays as it is."""

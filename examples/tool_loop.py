@@ -1,0 +1,40 @@
+"""An agent that calls tools until it is done; the calls of one reply run side by side.
+
+agentrt run examples/tool_loop.py --input city=Oslo
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from agentrt import Agent, program, run, tool
+
+City = Literal["Oslo", "Lima", "Cairo"]
+TEMPERATURES: dict[City, int] = {"Oslo": -4, "Lima": 19, "Cairo": 31}
+
+
+@tool
+async def temperature(city: City) -> str:
+    """The temperature in a city right now, in degrees Celsius."""
+    return f"It is {TEMPERATURES[city]} degrees Celsius in {city}."
+
+
+guide = Agent(
+    "guide",
+    system="You help travellers. Look up the temperature first, then answer in one sentence.",
+    tools=[temperature],
+    tool_use="once",  # a small model needs to be told: call a tool first, then answer
+    parallel_tools=False,
+    max_tokens=80,
+    temperature=0,
+)
+
+
+@program
+async def pack(city: City = "Oslo") -> str:
+    """What to wear in a city."""
+    return await guide(f"I travel to {city}. What is the temperature there?")
+
+
+if __name__ == "__main__":
+    print(run(pack).output)
