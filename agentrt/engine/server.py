@@ -103,7 +103,7 @@ class Engine:
 def ended(status: int, log: Path) -> str:
     """Say how an engine ended: ``status`` as :mod:`subprocess` gives it, negative for a signal."""
     if status == -9:
-        how = "was killed, likely because memory ran out (try a smaller --max-total-tokens)"
+        how = "was killed, by somebody or because memory ran out (then try a smaller --max-total-tokens)"
     elif status < 0:
         how = f"was ended by signal {-status}"
     else:
