@@ -184,17 +184,19 @@ class Machine:
     def finish(self, node: Node, now: float) -> list[Instruction]:
         """The node ran and gave its result."""
         out: list[Instruction] = []
-        self._end(node, "done", now, out)
+        self._end(node, "done", now)
         for after in node.dependents:
             after.waiting -= 1
             if after.waiting == 0 and after.status == "pending":
                 self._ready(after, now, out)
+        self._vacate(node, now, out)  # only now: those it made ready compete for its place
         return out
 
     def fail(self, node: Node, error: BaseException, now: float) -> list[Instruction]:
         """The node ran and failed for good; what depends on it is skipped."""
+        out = self._fall(node, "failed", now)
         node.error = error
-        return self._fall(node, "failed", now)
+        return out
 
     def cancelled(self, node: Node, now: float) -> list[Instruction]:
         """The node's run was ended, after a ``stop`` or by itself."""
@@ -292,16 +294,15 @@ class Machine:
             if head.status == "ready":  # a cancelled node stays in the queue until its turn
                 self._start(head, lane, now, out)
 
-    def _end(self, node: Node, status: StepStatus, now: float, out: list[Instruction]) -> None:
+    def _end(self, node: Node, status: StepStatus, now: float) -> None:
         self._move(node, status, now)
         node.ended = now
         self.unfinished -= 1
-        if node.holds:
-            self._vacate(node, now, out)
 
     def _fall(self, node: Node, status: StepStatus, now: float) -> list[Instruction]:
         out: list[Instruction] = []
-        self._end(node, status, now, out)
+        self._end(node, status, now)
+        self._vacate(node, now, out)
         return self._skip(((after, node) for after in node.dependents), now) + out
 
     def _skip(self, falling: Iterable[tuple[Node, Node]], now: float) -> list[Instruction]:
@@ -311,7 +312,7 @@ class Machine:
         for node, because in queue:
             if node.status == "pending":
                 node.because = because
-                self._end(node, "skipped", now, out)
+                self._end(node, "skipped", now)
                 out.append(Instruction("drop", node))
                 queue.extend((after, because) for after in node.dependents)
         return out
