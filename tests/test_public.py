@@ -1,0 +1,83 @@
+"""The public face: its names, their docstrings, and how little it imports."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import agentrt
+
+HEAVY = {"torch", "sglang", "networkx", "textual", "sqlalchemy", "pydantic", "httpx", "rich", "asyncio"}
+PACKAGES = [
+    "agentrt",
+    "agentrt.engine",
+    "agentrt.executors",
+    "agentrt.graph",
+    "agentrt.runtime",
+    "agentrt.sdk",
+    "agentrt.testing",
+]
+
+
+def test_the_public_names_are_these() -> None:
+    """A name comes or goes on purpose only."""
+    assert sorted(agentrt.__all__) == [
+        "Agent",
+        "AgentOptions",
+        "Handle",
+        "Options",
+        "Program",
+        "Run",
+        "RunResult",
+        "Runtime",
+        "Session",
+        "Step",
+        "StepRecord",
+        "Tool",
+        "__version__",
+        "each",
+        "mcp_tools",
+        "program",
+        "run",
+        "step",
+        "tool",
+    ]
+
+
+def undocumented(name: str, value: Any) -> list[str]:
+    """Public names in and under a value that have no docstring."""
+    if not (inspect.isclass(value) or inspect.isfunction(value)):
+        return []
+    bare = [] if inspect.getdoc(value) else [name]
+    if inspect.isclass(value):
+        for key, member in vars(value).items():
+            if not key.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
+                bare += [] if inspect.getdoc(member) else [f"{name}.{key}"]
+    return bare
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_has_a_docstring(package: str) -> None:
+    """What ``__all__`` names, and the public methods of its classes, say what they are."""
+    module = importlib.import_module(package)
+    assert module.__doc__
+    bare = [gap for name in module.__all__ for gap in undocumented(name, getattr(module, name))]
+    assert bare == []
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    """The package is imported inside the engine's environment too, where only the standard library is sure."""
+    code = "import sys, agentrt, agentrt.kvcache; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert HEAVY & {name.partition(".")[0] for name in loaded.split()} == set()
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """Lazy names behave like any module's."""
+    with pytest.raises(AttributeError, match="no attribute 'agent'"):
+        _ = agentrt.agent  # type: ignore[attr-defined]

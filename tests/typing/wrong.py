@@ -1,0 +1,29 @@
+"""What type checkers must refuse; every marked line is one error."""
+
+from __future__ import annotations
+
+from agentrt import program, run
+from tests.typing.right import half, main, planner, rank, search, writer
+
+
+@program
+async def wrong() -> int:
+    await search(42)  # refused
+    await search()  # refused
+    await search(topic="x")  # refused
+    await rank(half(1))  # refused
+    await half(search("x"))  # refused
+    await rank(["x"], top="y")  # refused
+    len(search("x"))  # refused
+    search("x")[0]  # refused
+    (await search("x")).upper()  # refused
+    (await writer("x")).body  # refused
+    text: str = await writer("x")  # refused
+    await planner("x", to="y")  # refused
+    print(text)
+    return await search("x")  # refused
+
+
+run(main, 3)  # refused
+run(half, 3)  # refused
+run(main, "x").output.title_  # refused
