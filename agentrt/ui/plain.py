@@ -42,8 +42,8 @@ class Plain:
                 self.progress.close()  # a model speaks: what was being started is there
 
     def close(self) -> None:
-        """The run has ended; so has whatever was being started for it."""
-        self.progress.close()
+        """The run has ended; what is still being started for it has not come to its end."""
+        self.progress.close(failed=True)
 
     def summarize(self, result: RunResult[object]) -> None:
         """Write the summary."""
