@@ -49,7 +49,8 @@ async def main(topic: str) -> str:
     assert_type(facts, Handle[list[str]])
     assert_type(await facts, list[str])
     best = rank(facts)  # a handle where a value is expected
-    again = rank([best, "text", await best], top=length(best))  # handles inside a list, and by name
+    mixed: list[str | Handle[str]] = [best, "text"]  # inference alone would find no common type
+    again = rank([best, rank(mixed)], top=length(best))  # handles inside a list, and by name
     assert_type(writer("x", facts), Handle[Paragraph])
     assert_type(planner("x"), Handle[str])
     chat = writer.session()
