@@ -41,6 +41,8 @@ _FRAMES_A_SECOND: Final = 10
 _COUNTS: Final = ("prompt", "cached", "new")
 _COUNT_WIDTH: Final = 8
 _TIME_WIDTH: Final = 9
+_WIDEST: Final = 120
+"""Columns used at most: the eye has to find a step's time on the step's line."""
 _NARROW: Final = 72
 """Columns below which the token counts are left out."""
 
@@ -49,7 +51,7 @@ class Frame:
     """Draws one moment, ``now`` seconds into the run, for the size that the console has at that moment."""
 
     def __init__(self, console: Console, now: float) -> None:
-        self.width, self.height = console.width - 1, console.height
+        self.width, self.height = min(console.width - 1, _WIDEST), console.height
         self.now = now
         self.plain = not console.encoding.lower().startswith("utf")
         spinner = _ASCII_SPINNER if self.plain else _SPINNER

@@ -126,6 +126,11 @@ def _waiting(view: RunView, step: StepView) -> str:
     before = view.waits_for(step)
     if not before:
         return "ready"
-    names = ", ".join(one.id for one in before[:_NAMED])
+    names = ", ".join(_from_here(one, step) for one in before[:_NAMED])
     more = f" and {len(before) - _NAMED} more" if len(before) > _NAMED else ""
     return f"after {names}{more}"
+
+
+def _from_here(other: StepView, step: StepView) -> str:
+    """The other step's name as seen from this one: short beside it, its whole path from elsewhere."""
+    return other.id.rpartition("/")[2] if other.parent == step.parent else other.id

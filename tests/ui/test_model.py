@@ -79,6 +79,14 @@ def test_a_line_tells_what_matters_of_its_step(story: Story) -> None:
     }
 
 
+def test_steps_waited_for_are_named_as_seen_from_the_waiting_one(story: Story) -> None:
+    """Beside each other by their short names, from elsewhere by the whole path."""
+    story.add("s#1", kind="program").start("s#1").add("s#1/w#1", parent="s#1")
+    story.add("s#1/c#1", parent="s#1", inputs=["s#1/w#1"]).add("e#1", inputs=["s#1/w#1"])
+    told = {row.label: row.detail for row in rows(story.view, 1.0, 10)}
+    assert (told["c#1"], told["e#1"]) == ("after w#1", "after s#1/w#1")
+
+
 def test_steps_fold_to_names_when_there_is_no_room(story: Story) -> None:
     """More steps than lines: one line for each name in each place, with counts, tokens and the time of all."""
     story.add("plan#1").start("plan#1", at=0.0).end("plan#1", at=1.0)
