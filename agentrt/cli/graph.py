@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -40,10 +41,14 @@ def show(options: argparse.Namespace) -> int:
 
     path, name = _split(options.program)
     drawn = render_template(read_template(_source(path), str(path), name), options.format)
-    if options.output is None:
-        sys.stdout.write(drawn)
-    else:
+    if options.output is not None:
         _write(Path(options.output), drawn)
+        return 0
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # what the terminal cannot show: an escape in JSON, else a question mark
+        sys.stdout.reconfigure(errors="backslashreplace" if options.format == "json" else "replace")
+    sys.stdout.write(drawn)
     return 0
 
 

@@ -11,9 +11,9 @@ from agentrt.errors import ProgramError
 from agentrt.graph.compile_expr import EXPRESSIONS
 from agentrt.graph.compile_flow import STATEMENTS
 from agentrt.graph.compile_inline import close, parameters
-from agentrt.graph.compile_module import Module
+from agentrt.graph.compile_module import Module, too_deep
+from agentrt.graph.compile_names import bound_names
 from agentrt.graph.compile_reader import Frame, Reader, Stop
-from agentrt.graph.compile_unbound import bound_names
 from agentrt.graph.compile_values import PLAIN, Function, StepDef
 from agentrt.graph.template import STEP_KINDS, KnownStep, Template
 from agentrt.types import StepId, StepKind
@@ -32,7 +32,7 @@ def read_template(source: str, file: str, program: str | None = None) -> Templat
         module = _Sources(Path(file)).read(source, file)
         return _template(_choose(module, program))
     except RecursionError as error:
-        raise ProgramError(f"{file}: the source nests too deeply to be read; split its longest expression") from error
+        raise too_deep(file) from error
 
 
 class _Sources:

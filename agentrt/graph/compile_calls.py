@@ -262,19 +262,33 @@ def _call_own(reader: Reader, name: str, call: Arguments) -> Value:
     if name == "Agent":
         return define_agent(reader, call.node)
     if name == "each":
-        return PLAIN if reader.known else _each(reader, call)  # it starts when the program waits for it
+        return PLAIN if reader.known else _each(reader, call)  # it starts when it is waited for
     return Value(waits=call.waits)
 
 
+def _map(reader: Reader, call: Arguments) -> Value:
+    """``map(step, items)``: a loop over the step."""
+    return _over(reader, call, lambda made: made)
+
+
 def _each(reader: Reader, call: Arguments) -> Value:
-    """``each(step, items)`` and ``map(step, items)``: a loop over the step."""
+    """``each(step, items)``: a loop over the step that waits for earlier values before it calls for later ones."""
+
+    def awaited(made: Value) -> Value:
+        reader.wait(made.waits)
+        return made.settled
+
+    return _over(reader, call, awaited)
+
+
+def _over(reader: Reader, call: Arguments, then: Callable[[Value], Value]) -> Value:
     if len(call.args) < 2 or call.args[0].sort not in ("step", "session", "function", "choice"):
         return Value(waits=call.waits)
     function, source = call.args[0], call.args[1]
 
     def inner() -> Value:
         one = Arguments(call.node, (source.member,), {})
-        return items((call_value(reader, function, one),))
+        return items((then(call_value(reader, function, one)),))
 
     return each_member(reader, call.node, call.node.args[-1], source, None, inner)
 
@@ -379,7 +393,7 @@ _FOREIGN: Final[dict[str, Callable[[Reader, Arguments], Value]]] = {
     "asyncio.ensure_future": _awaitable,
     "asyncio.TaskGroup": _group,
     "functools.partial": _partial,
-    "builtins.map": _each,
+    "builtins.map": _map,
     "builtins.range": _range,
     "builtins.enumerate": _enumerate,
     "builtins.zip": _zip,

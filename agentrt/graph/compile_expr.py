@@ -29,7 +29,8 @@ def look_up(reader: Reader, name: str) -> Value | None:
 def read_name(reader: Reader, node: ast.Name) -> Value:
     """A name. One that the function binds, but has not bound yet, is remembered."""
     if node.id not in reader.frame.names and node.id in reader.frame.bound:
-        reader.unbound.append(node)
+        if not reader.frame.may_be_bound(node.id):
+            reader.unbound.append(node)
         return PLAIN
     return look_up(reader, node.id) or PLAIN
 

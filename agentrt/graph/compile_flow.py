@@ -11,8 +11,8 @@ from agentrt.graph.compile_define import define_step
 from agentrt.graph.compile_expr import look_up
 from agentrt.graph.compile_loop import read_loop
 from agentrt.graph.compile_members import absorb, bind, each_member, refuse
+from agentrt.graph.compile_names import assigned_names
 from agentrt.graph.compile_reader import End, Reader, Stop
-from agentrt.graph.compile_unbound import assigned_names
 from agentrt.graph.compile_values import PLAIN, Function, Namespace, Value, choose, items
 
 _OWN: Final = ("Agent", "each", "program", "step", "tool")

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Mapping, Sequence
 
 from agentrt.graph.compile_build import Link
-from agentrt.graph.compile_reader import MAX_CALLS, End, Frame, Reader
-from agentrt.graph.compile_unbound import bound_names
+from agentrt.graph.compile_names import bound_names
+from agentrt.graph.compile_reader import MAX_CALLS, MAX_EXPANDED, End, Frame, Reader
 from agentrt.graph.compile_values import PLAIN, Function, StepDef, Value, both, items, many, waiting
 from agentrt.graph.template import TemplateId, TemplateKind
 
@@ -58,7 +58,7 @@ def _existing(value: Value, nodes: Mapping[TemplateId, object]) -> Value:
 
 
 def _worth_reading(reader: Reader, function: Function) -> bool:
-    deep = len(reader.stack) >= MAX_STACK or reader.calls >= MAX_CALLS
+    deep = len(reader.stack) >= MAX_STACK or reader.calls >= MAX_CALLS or len(reader.builder.nodes) >= MAX_EXPANDED
     return not (reader.silent or deep or function.node in reader.stack)
 
 

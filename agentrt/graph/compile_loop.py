@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from agentrt.graph.compile_build import Link
-from agentrt.graph.compile_reader import End, Reader, Stop
-from agentrt.graph.compile_values import PLAIN, Value, choose, waiting
+from agentrt.graph.compile_names import assigned_names
+from agentrt.graph.compile_reader import MAX_UNROLLED, End, Reader, Stop
+from agentrt.graph.compile_values import PLAIN, Value, both, choose, waiting
 from agentrt.graph.template import TemplateId
 
 MAX_ROUNDS = 3
@@ -62,6 +63,7 @@ def read_loop(
         _rewind(reader, mark, before)
         carried += moved
     reader.certain(mark)
+    _drop_unread(reader, start, found)
     _close(reader, node, found)
     return _leave(reader, node, found, surely, orelse)
 
@@ -71,6 +73,9 @@ def unroll(reader: Reader, node: ast.AST, rounds: Sequence[Callable[[], Value]])
     breaks: list[End | None] = []
     values = []
     for body in rounds:
+        reader.rounds += 1
+        if reader.known and reader.rounds > MAX_UNROLLED:
+            raise Stop
         reader.frame.breaks.append([])
         reader.frame.continues.append([])
         values.append(body())
@@ -100,6 +105,8 @@ def _round(
     frame.front = {head: ("body", "")}
     around, frame.block = frame.block, (head, "body")
     frame.depth += 1
+    frame.nesting += 1
+    frame.loops.append((assigned_names([node]), frame.nesting))
     frame.breaks.append([])
     frame.continues.append([])
     try:
@@ -111,6 +118,8 @@ def _round(
         raise
     finally:
         frame.depth -= 1
+        frame.nesting -= 1
+        frame.loops.pop()
         frame.block = around
         frame.breaks.pop()
         frame.continues.pop()
@@ -168,6 +177,24 @@ def _forget(reader: Reader, start: End, mark: tuple[int, int], found: Round, jum
     return waiting(value, tuple(one for one in value.waits if one in nodes))
 
 
+def _drop_unread(reader: Reader, start: End, found: Round) -> None:
+    """A name that only grows in the loop, like a list of handles, needs no join at the head: no round reads it."""
+    read = {source for source, _ in reader.builder.edges}
+    for name, join in list(found.carried.items()):
+        if join in read:
+            continue
+        del found.carried[name]
+        for end in found.ends:
+            end.names = {key: _without(value, join, start.names[name]) for key, value in end.names.items()}
+
+
+def _without(value: Value, join: TemplateId, before: Value) -> Value:
+    if join not in value.waits:
+        return value
+    kept = both((one for one in value.waits if one != join), before.waits)
+    return waiting(value, kept)
+
+
 def _close(reader: Reader, node: ast.AST, found: Round) -> None:
     """Draw the way back from the end of the round to the head, and to the joins of what is carried."""
     if found.tail is None:
@@ -188,9 +215,10 @@ def _leave(reader: Reader, node: ast.AST, found: Round, surely: bool, orelse: Se
     """Stand behind the loop: left before a round, after one, or by a break."""
     ends: list[End | None] = []
     out, tail = found.out, found.tail
+    if tail is not None:
+        for end in found.ends:
+            end.names = {**tail.names, **end.names}  # what an earlier round may have bound
     if out is not None:
-        if tail is not None:
-            out.names = {**tail.names, **out.names}
         if not surely:
             ends.append(End({one: ("exit", way[1]) for one, way in out.front.items()}, out.names, out.value))
         if tail is not None and (surely or list(out.front) == [found.head]):

@@ -54,5 +54,12 @@ def parse(source: str, file: str) -> ast.Module:
     except SyntaxError as error:
         place = f"{file}:{error.lineno}" if error.lineno else file
         raise ProgramError(f"{place}: not valid Python: {error.msg}") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise ProgramError(f"{file}: cannot be read as Python: {type(error).__name__} {error}") from error
+    except (RecursionError, MemoryError) as error:
+        raise too_deep(file) from error
+    except ValueError as error:
+        raise ProgramError(f"{file}: not valid Python: {error}") from error
+
+
+def too_deep(file: str) -> ProgramError:
+    """The error for a source that nests deeper than Python's own stack."""
+    return ProgramError(f"{file}: the source nests too deeply to be read; split its longest expression")

@@ -20,6 +20,8 @@ from agentrt.types import Place
 
 MAX_NODES = 5_000
 MAX_CALLS = 2_000
+MAX_EXPANDED = 2_000
+MAX_UNROLLED = 5_000
 
 Names: TypeAlias = dict[str, Value]
 Body: TypeAlias = Callable[[], Value]
@@ -42,7 +44,8 @@ class End:
 class Frame:
     """One function being read.
 
-    ``front`` is ``None`` behind a ``return`` or ``raise``. ``bound`` are the names it owns.
+    ``front`` is ``None`` behind a ``return`` or ``raise``. ``bound`` are the names it owns. ``nesting`` counts the
+    branches and loops around, ``loops`` has for each loop the names that it binds, and its nesting.
     """
 
     module: Module
@@ -56,6 +59,12 @@ class Frame:
     returns: list[End] = field(default_factory=list)
     breaks: list[list[End]] = field(default_factory=list)
     continues: list[list[End]] = field(default_factory=list)
+    nesting: int = 0
+    loops: list[tuple[frozenset[str], int]] = field(default_factory=list)
+
+    def may_be_bound(self, name: str) -> bool:
+        """Whether an earlier round of a loop may have bound the name: here, where not every round comes by."""
+        return any(name in names and self.nesting > nesting for names, nesting in self.loops)
 
 
 class Reader:
@@ -81,6 +90,7 @@ class Reader:
         self.steps: dict[str, StepDef] = {}
         self.stack: list[object] = []
         self.calls = 0
+        self.rounds = 0
         self.jumps = 0
         self.returned = 0
         self.unbound: list[ast.Name] = []
@@ -130,6 +140,8 @@ class Reader:
     ) -> TemplateId:
         """Make a node where the program stands, behind what it waits for."""
         if len(self.builder.nodes) >= MAX_NODES:
+            if self.known:
+                raise Stop
             raise self.error(node, f"the program has more than {MAX_NODES} steps here; put repeated ones into a loop")
         before = [*links(self.frame.front or {}), *extra, *(Link(one, "data") for one in waits)]
         here = self.frame
@@ -212,6 +224,7 @@ class Reader:
             return PLAIN
         head = self.add("branch", "branch", node, label=label)
         ends, around = [], self.frame.block
+        self.frame.nesting += 1
         try:
             for kind, text, body in ways:
                 self.frame.front, self.frame.names = {head: (kind, text)}, dict(start.names)
@@ -224,6 +237,7 @@ class Reader:
             raise
         finally:
             self.frame.block = around
+            self.frame.nesting -= 1
         if len(self.builder.since(mark)) == 1 and self.jumps == jumps and self._stayed(head):
             self.builder.rollback(mark)
             self.frame.front = None if self.frame.front is None else start.front
