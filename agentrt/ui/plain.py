@@ -9,7 +9,7 @@ from agentrt.events import Event, RunStarted, StepAdded, StepEnded, StepRetried,
 from agentrt.runtime import RunResult
 from agentrt.types import StepId, StepKind
 from agentrt.ui.summary import summary_lines
-from agentrt.ui.words import called, duration, tokens
+from agentrt.ui.words import called, cut, duration, tokens
 
 
 class Plain:
@@ -61,6 +61,8 @@ class Plain:
         began = self._started.get(event.step)
         took = "" if began is None else f" in {duration(event.at - began)}"
         spent = tokens(event.usage)
+        if event.error and event.status == "skipped":
+            return f"{event.step} skipped: {cut(event.error, 100)}"  # the whole of it stands above, at what failed
         if event.error:
             return f"{event.step} {event.status}{took}: {event.error}"
         return f"{event.step} {event.status}{took}" + (f": {spent} tokens" if spent else "")
