@@ -27,9 +27,6 @@ START_S = {"cpu": 300.0, "cuda": 1800.0}
 GRACE_S = 10.0
 POLL_S = 0.1
 
-_released: list[subprocess.Popen[bytes]] = []
-"""Detached engines this process started: kept so that nobody waits for them when they are collected."""
-
 
 class Engine:
     """A started engine and the process behind it. ``stop`` it, or ``release`` it to live on by itself."""
@@ -93,7 +90,7 @@ class Engine:
 
     def release(self) -> EngineInfo:
         """Let it live on after this process; return what finds it again."""
-        _released.append(self._child)
+        self._child.returncode = 0  # nobody here waits for it any more, and Popen need not warn that it runs
         return self.info
 
     def _tail(self) -> str:
