@@ -90,7 +90,7 @@ def show_status(args: argparse.Namespace) -> int:
         for each in found:
             print(describe(each))
         for info in recorded():
-            if not info.alive:
+            if not info.alive and not info.attached:
                 print(f"{info.url} ended by itself; its log: agentrt engine logs {info.url}")
         if not found:
             print("No engine is up; start one with: agentrt engine up")

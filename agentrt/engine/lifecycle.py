@@ -99,6 +99,7 @@ def down(url: str | None = None, *, grace_s: float = GRACE_S, where: Home | None
         process.end_session(each.pid, grace_s=grace_s)
     for each in chosen:
         records.forget(each, where)
+    records.tidy(where)
     return ended
 
 

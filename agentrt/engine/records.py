@@ -11,6 +11,8 @@ from agentrt.engine import process
 from agentrt.engine.environment import Device
 from agentrt.engine.paths import Home, home, private_folder
 
+KEPT_LOGS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
@@ -66,6 +68,18 @@ def recorded(where: Home | None = None) -> list[EngineInfo]:
     where = where or home()
     found = (_read(path) for path in where.engines.glob("*.json"))
     return sorted((each for each in found if each), key=lambda each: each.started, reverse=True)
+
+
+def tidy(where: Home) -> None:
+    """Forget attached engines that went away with their owner, and delete all but the newest logs."""
+    for each in recorded(where):
+        if each.attached and not each.alive:
+            forget(each, where)
+    kept = {each.log for each in recorded(where)}
+    logs = sorted(where.logs.glob("*.log"), key=lambda path: path.stat().st_mtime)
+    for log in logs[:-KEPT_LOGS]:
+        if str(log) not in kept:
+            log.unlink(missing_ok=True)
 
 
 def running(where: Home | None = None) -> list[EngineInfo]:

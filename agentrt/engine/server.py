@@ -159,6 +159,7 @@ def start(
 
 
 def _launched(spec: EngineSpec, env: Environment, served: Model, attached: bool, where: Home, parts: Parts) -> Engine:
+    records.tidy(where)
     port = spec.port or ports.free_port(HOST)
     key = parts.new_key()
     now = parts.clock()

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,21 @@ def test_a_pid_used_again_by_another_process_is_not_taken_for_the_engine(where: 
         assert not process.running(engine.info.pid, engine.info.pid_started + 1)
     finally:
         engine.stop()
+
+
+def test_what_engines_leave_behind_is_tidied_up(where: Home) -> None:
+    """An attached engine whose owner was killed is forgotten at the next start; old logs go, newer ones stay."""
+    engine = started(where)
+    gone = replace(engine.info, port=1, pid_started=engine.info.pid_started + 1)
+    records.save(gone, where)
+    for number in range(30):
+        log = where.logs / f"engine-{number}-0.log"
+        log.touch()
+        os.utime(log, (number, number))
+    engine.stop()
+    started(where).stop()
+    left = {path.name for path in where.logs.iterdir()}
+    assert records.recorded(where) == []
+    assert "engine-29-0.log" in left
+    assert "engine-0-0.log" not in left
+    assert Path(engine.info.log).name in left
