@@ -207,11 +207,15 @@ def _seconds(node: LiveNode) -> float:
 
 
 def topological(before: Mapping[StepId, Sequence[StepId]]) -> list[StepId]:
-    """The ids, each after those it comes after. Raises ``GraphError`` naming the cycle when there is one."""
-    missing = {step: len(set(some)) for step, some in before.items()}
+    """The ids, each after those it comes after; ids that are no key do not count.
+
+    Raises ``GraphError`` naming the cycle when there is one.
+    """
+    inputs = {step: {one for one in some if one in before} for step, some in before.items()}
+    missing = {step: len(some) for step, some in inputs.items()}
     after: dict[StepId, list[StepId]] = {}
-    for step, some in before.items():
-        for one in set(some):
+    for step, some in inputs.items():
+        for one in some:
             after.setdefault(one, []).append(step)
     order = [step for step, count in missing.items() if not count]
     for step in order:
@@ -238,12 +242,12 @@ def find_cycle(before: Mapping[StepId, Iterable[StepId]], places: Mapping[StepId
     raise GraphError(f"a cycle: {' before '.join(told)}; one of them has to be made without the other")
 
 
-def levels(before: Mapping[str, Sequence[str]], weights: Mapping[str, int] | None = None) -> dict[str, int]:
-    """How many steps stand before each node on its longest chain, from 0: equal levels may run side by side.
+def levels(before: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """How many nodes stand before each one on its longest chain, from 0: equal levels may run side by side.
 
-    ``weights`` is what passing a node adds, 1 where it is not given. Ids come in an order in which inputs stand first.
+    Ids come in an order in which inputs stand first.
     """
     found: dict[str, int] = {}
     for step, some in before.items():
-        found[step] = max((found[one] + (1 if weights is None else weights.get(one, 1)) for one in some), default=0)
+        found[step] = max((found[one] + 1 for one in some), default=0)
     return found

@@ -11,7 +11,7 @@ from agentrt.graph.compile_reader import MAX_CALLS, MAX_EXPANDED, End, Frame, Re
 from agentrt.graph.compile_values import PLAIN, Function, StepDef, Value, both, items, many, waiting
 from agentrt.graph.template import TemplateId, TemplateKind
 
-MAX_STACK = 12
+MAX_STACK = 30
 
 
 def call_function(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentrt.graph.analysis import LiveNode, levels
+from agentrt.graph.analysis import LiveNode
 from agentrt.graph.template import STEP_KINDS, EdgeKind, Template, TemplateNode
 from agentrt.types import StepStatus
 
@@ -66,10 +66,6 @@ class Drawing:
             if edge.kind != "back" and edge.source in found and edge.target in found:
                 found[edge.target].append(edge)
         return found
-
-    def levels(self, weights: Mapping[str, int] | None = None) -> dict[str, int]:
-        """How deep each node stands on its longest chain, from 0."""
-        return levels({node: [edge.source for edge in some] for node, some in self.forward.items()}, weights)
 
 
 def of_template(template: Template) -> Drawing:

@@ -96,7 +96,8 @@ class _Picture:
     def _size(self, node: DrawnNode) -> tuple[float, float]:
         if node.id in self.inside:
             inner = self.layouts[node.id] = self.lay_out(node.id)
-            width = max(inner.width, _wide(node) - 2 * PADDING) + 2 * PADDING
+            title = len(_headed(node)) * _LETTER
+            width = max(inner.width, title) + 2 * PADDING
             return width, inner.height + HEADER + 2 * PADDING
         if node.kind == "join":
             return 30.0, 30.0
@@ -120,7 +121,7 @@ class _Picture:
         yield f'<rect class="{look.strip()}" x="{left:.1f}" y="{top:.1f}" {size}/>'
         if holder:
             inner = self.layouts[node.id]
-            yield _label(f"{node.title} · {node.detail}", left + box.width / 2, top + 20, "text")
+            yield _label(_headed(node), left + box.width / 2, top + 20, "text")
             inset = (box.width - inner.width) / 2
             yield from self.draw(inner, left + inset, top + HEADER + PADDING)
             return
@@ -158,6 +159,10 @@ def _draw_back(route: Route, layout: Layout, x: float, y: float, lane: int) -> s
 
 def _wide(node: DrawnNode) -> float:
     return max(len(_shown(node)) * _LETTER, len(node.detail) * _SMALL_LETTER) + 26.0
+
+
+def _headed(node: DrawnNode) -> str:
+    return f"{_shown(node)} · {node.detail}"
 
 
 def _shown(node: DrawnNode) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 from unicodedata import east_asian_width
 
 from agentrt.graph.render_model import Drawing, DrawnEdge, DrawnNode, clean
 
 WIDTH = 80
 _TREE = 40
+_MOST = 8
 _MARKS = {"branch": "◇", "loop": "↻", "end": "■", "start": "▷"}
 _STATUS = {"done": "✓", "failed": "✗", "running": "▶", "ready": "…", "pending": "·", "skipped": "↷", "cancelled": "⊘"}
 
@@ -52,12 +54,39 @@ def _padded(text: str, width: int) -> str:
     return cut + " " * (width - _width(cut))
 
 
+class _Behind(NamedTuple):
+    """The steps that a node stands for, each with whether by its error only; ``either``: any one of them will do."""
+
+    steps: tuple[tuple[str, bool], ...]
+    either: bool = False
+
+
+def _behind(drawing: Drawing) -> dict[str, _Behind]:
+    """For each node the steps it stands for: a step for itself, all else for what it comes after."""
+    found: dict[str, _Behind] = {}
+    forward = drawing.forward
+    for node in drawing.nodes:  # inputs first
+        if node.is_step:
+            found[node.id] = _Behind(((node.id, False),))
+            continue
+        into = [edge for edge in forward[node.id] if edge.source in found]
+        if node.kind == "join":  # a loop without a round, or a way without a step, says nothing beside others
+            into = [edge for edge in into if edge.kind in ("data", "control", "except")] or into
+        steps = dict.fromkeys(
+            (one, error or edge.kind == "except") for edge in into for one, error in found[edge.source].steps
+        )
+        either = (node.kind == "join" and node.title == "any") or any(found[edge.source].either for edge in into)
+        found[node.id] = _Behind(tuple(steps)[: _MOST + 1], either)
+    return found
+
+
 class _Tree:
     """The nodes by what holds them."""
 
     def __init__(self, drawing: Drawing) -> None:
         self.nodes = {node.id: node for node in drawing.nodes}
         self.forward = drawing.forward
+        self.behind = _behind(drawing)
         self.back = [edge for edge in drawing.edges if edge.kind == "back"]
         self.below: dict[tuple[str | None, str | None], list[DrawnNode]] = {}
         for node in drawing.nodes:
@@ -92,31 +121,24 @@ class _Tree:
         return _Row(f"{indent}{mark} {clean(node.title)}", deeper, middle, self._after(node))
 
     def _after(self, node: DrawnNode) -> str:
-        told = list(dict.fromkeys(name for edge in self.forward[node.id] for name in self._sources(edge, node)))
+        told = list(dict.fromkeys(name for edge in self.forward[node.id] for name in self._told(edge, node)))
         again = [self.nodes[edge.source].title for edge in self.back if edge.target == node.id]
         parts = [f"← {', '.join(told)}"] if told else []
         if again and node.kind != "loop":
             parts.append(f"↺ {', '.join(dict.fromkeys(map(clean, again)))}")
         return "  ".join(parts)
 
-    def _sources(self, edge: DrawnEdge, target: DrawnNode) -> list[str]:
+    def _told(self, edge: DrawnEdge, target: DrawnNode) -> list[str]:
         """The names behind an edge. What takes no time stands for what it comes after, unless the tree shows it."""
         source = self.nodes[edge.source]
-        if edge.kind == "except":
-            return [f"error in {name}" for name in self._names(source, target)]
-        return self._names(source, target)
-
-    def _names(self, source: DrawnNode, target: DrawnNode) -> list[str]:
-        if source.is_step:
-            return self._lifted(source, target)
-        if source.id in self._around(target):
+        if not source.is_step and source.id in self._around(target):
             return []
-        into = self.forward[source.id]
-        if source.kind == "join" and source.title == "any":
-            into = [edge for edge in into if edge.kind != "exit"] or into
-        names = list(dict.fromkeys(name for edge in into for name in self._sources(edge, target)))
-        either = source.kind == "join" and source.title == "any" and len(names) > 1
-        return [" or ".join(names)] if either else names
+        behind = self.behind[source.id]
+        errors = edge.kind == "except"
+        names = [self._lifted(self.nodes[one], target, error or errors) for one, error in behind.steps]
+        told = list(dict.fromkeys(name for name in names if name))
+        told = [*told[:_MOST], "…"] if len(told) > _MOST else told
+        return [" or ".join(told)] if behind.either and len(told) > 1 else told
 
     def _around(self, node: DrawnNode) -> set[str]:
         """The branches and loops that the node stands in."""
@@ -126,7 +148,7 @@ class _Tree:
             node = self.nodes[node.block]
         return found
 
-    def _lifted(self, source: DrawnNode, target: DrawnNode) -> list[str]:
+    def _lifted(self, source: DrawnNode, target: DrawnNode, error: bool) -> str:
         """The source's title, or that of the agent or program around it which stands beside the target."""
         above = {target.parent}
         while (parent := target.parent) is not None and parent in self.nodes:
@@ -134,7 +156,8 @@ class _Tree:
             above.add(target.parent)
         while source.parent not in above and source.parent in self.nodes:
             source = self.nodes[source.parent]
-        return [] if source.id in above else [clean(source.title)]
+        title = "" if source.id in above else clean(source.title)
+        return f"error in {title}" if title and error else title
 
     def legend(self) -> list[str]:
         """What the marks mean, as far as they are used."""

@@ -96,10 +96,6 @@ class Template:
             if node.is_step and node.name == name and (line is None or node.place.line == line)
         )
 
-    def children(self, parent: TemplateId | None) -> tuple[TemplateNode, ...]:
-        """The nodes directly inside an agent or a program; those of the template's own program for ``None``."""
-        return tuple(node for node in self.nodes if node.parent == parent)
-
     def to_json(self) -> dict[str, Any]:
         """The template as plain JSON; ``Template.from_json`` reads it back."""
         return {

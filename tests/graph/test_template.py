@@ -40,10 +40,6 @@ def test_find():
     template = read_template(REPORT, "report.py")
     assert [node.id for node in template.find("search")] == ["search#1", "writer#1/search#1"]
     assert [node.id for node in template.find("search", 12)] == ["search#1"]
-    assert [node.id for node in template.children(TemplateId("writer#1"))] == [
-        "writer#1/writer.turn#1",
-        "writer#1/search#1",
-    ]
 
 
 def test_tool_is_one_step_from_the_next_turn():
