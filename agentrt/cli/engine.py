@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from agentrt.engine import EngineInfo, Status
+    from agentrt.engine import EngineInfo, EngineSpec, Status
 
 Handler = Callable[[argparse.Namespace], int]
 FOLLOW_S = 0.2
@@ -57,7 +57,7 @@ def _add_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def bring_up(args: argparse.Namespace) -> int:
     """Bring an engine up, or say that it already is."""
-    from agentrt.engine import DEFAULT_MODEL, EngineSpec, extra_args, progress_for, up
+    from agentrt.engine import DEFAULT_MODEL, EngineSpec, extra_args
 
     spec = EngineSpec(
         model=args.model or DEFAULT_MODEL,
@@ -68,15 +68,30 @@ def bring_up(args: argparse.Namespace) -> int:
         host_tier_ratio=args.hicache_ratio,
         extra=extra_args(args.extra),
     )
+    info, fresh = _brought_up(spec)
+    print(f"The engine is {'up' if fresh else 'already up'} at {info.url} ({info.model} on {info.device})")
+    return 0
+
+
+def _brought_up(spec: EngineSpec) -> tuple[EngineInfo, bool]:
+    """Bring it up under a display. Of an error's lines all but the first are shown first: the end of some log."""
+    from agentrt.engine import progress_for, up
+    from agentrt.errors import EngineError
+
     progress = progress_for()
     failed = True
     try:
-        info, fresh = up(spec, progress=progress)
+        answer = up(spec, progress=progress)
         failed = False
+        return answer
+    except EngineError as error:
+        progress.close(failed=True)
+        first, _, log = str(error).partition("\n")
+        if log:
+            print(log, file=sys.stderr)
+        raise type(error)(first.removesuffix(":")) from error
     finally:
         progress.close(failed=failed)
-    print(f"The engine is {'up' if fresh else 'already up'} at {info.url} ({info.model} on {info.device})")
-    return 0
 
 
 def show_status(args: argparse.Namespace) -> int:

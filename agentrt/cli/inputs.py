@@ -46,7 +46,7 @@ def describe_inputs(program: Program[..., Any]) -> str:
 
 
 def _fields(program: Program[..., Any]) -> Mapping[str, FieldInfo]:
-    from agentrt.sdk.tool import arguments_model
+    from agentrt.sdk.tools import arguments_model
 
     return arguments_model(program.name, program.function).model_fields
 

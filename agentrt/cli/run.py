@@ -8,10 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.cli.failures import CANCELLED, DONE, FAILED, complain
-from agentrt.errors import RunError, RunFailed
+from agentrt.errors import RunCancelled, RunError, RunFailed
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from agentrt.executors.base import ModelExecutor
     from agentrt.runtime import RunResult
@@ -88,17 +89,26 @@ def _execute(
 
     from agentrt.cli.stopping import stopped_by_signals
     from agentrt.runtime import Runtime
+    from agentrt.sdk.loader import asks_a_model
 
     async def main() -> RunResult[Any]:
-        asyncio.get_running_loop().set_exception_handler(_unseen)
-        runtime = Runtime(models=_models(options, display), observers=[display])
-        running = runtime.start(program, *args, **kwargs)
-        if options.timeout is not None:
-            reason = f"it ran longer than --timeout {options.timeout:g}"
-            running.loop.call_later(options.timeout, running.cancel, reason)
-        with stopped_by_signals(running.loop, running.cancel):
-            async with runtime:
-                return await running
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_unseen)
+        models = _models(options, display)
+        cancel: list[Callable[[str], object]] = []  # the last one ends what goes on now
+        async with Runtime(models=models, observers=[display]) as runtime:
+            preparing = loop.create_task(models.prepare() if asks_a_model(program) else asyncio.sleep(0))
+            cancel.append(preparing.cancel)
+            with stopped_by_signals(loop, lambda reason: cancel[-1](reason)):  # noqa: PLW0108 - the last one changes
+                await _ready(preparing)
+                running = runtime.start(program, *args, **kwargs)
+                cancel.append(running.cancel)
+                if options.timeout is not None:
+                    reason = f"it ran longer than --timeout {options.timeout:g}"
+                    loop.call_later(options.timeout, running.cancel, reason)
+                result = await running
+                await runtime.close()  # still inside: a second signal need not wait for it
+                return result
 
     display.open()
     try:
@@ -109,6 +119,16 @@ def _execute(
         ) from error
     finally:
         display.close()
+
+
+async def _ready(preparing: asyncio.Task[None]) -> None:
+    """Have the engine up before the run begins, so that the run's times are the program's own."""
+    import asyncio
+
+    try:
+        await preparing
+    except asyncio.CancelledError as error:
+        raise RunCancelled(f"cancelled by {error} before the run began") from error
 
 
 def _unseen(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

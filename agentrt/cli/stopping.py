@@ -16,7 +16,7 @@ _SHOW_CURSOR: Final = "\x1b[?25h"
 
 
 @contextmanager
-def stopped_by_signals(loop: asyncio.AbstractEventLoop, cancel: Callable[[str], None]) -> Iterator[None]:
+def stopped_by_signals(loop: asyncio.AbstractEventLoop, cancel: Callable[[str], object]) -> Iterator[None]:
     """Inside, the first SIGINT or SIGTERM calls ``cancel`` with its name in the loop; the second ends the process.
 
     The handlers are the process's own, not the loop's, so that a program that blocks its loop can be ended too.

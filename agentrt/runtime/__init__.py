@@ -5,7 +5,7 @@ from __future__ import annotations
 from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle, owner
 from agentrt.runtime.limit import off_the_clock
-from agentrt.runtime.result import RunResult, StepRecord, brief
+from agentrt.runtime.result import RunResult, StepRecord, brief, first_cause
 from agentrt.runtime.run import Run, call
 from agentrt.runtime.runtime import MODEL_LANE, Runtime, new_run_id
 from agentrt.runtime.spec import Siblings, StepSpec, passing
@@ -22,6 +22,7 @@ __all__ = [
     "StepSpec",
     "brief",
     "call",
+    "first_cause",
     "new_run_id",
     "off_the_clock",
     "owner",

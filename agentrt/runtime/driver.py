@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from agentrt.errors import UpstreamFailed
+from agentrt.errors import ProgramError, UpstreamFailed
 from agentrt.graph.machine import Instruction, Machine, Node
 from agentrt.runtime.arguments import fill, find
 from agentrt.runtime.feed import Feed
@@ -95,6 +95,7 @@ class Driver:
             handle.settle_cancelled()
         else:
             node.error = _upstream(node)
+            _sign(node.error, node.because or node)
             handle.settle_error(node.error)
         self._feed.ended(node)
 
@@ -115,7 +116,7 @@ class Driver:
             value = await self._attempt(handle)
         except asyncio.CancelledError:
             self._was_cancelled(handle)
-        except Exception as error:  # noqa: BLE001 - any step may raise anything: it becomes the step's result
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises becomes its result
             self._was_broken(handle, error)
         except BaseException as error:
             self._failed(handle, error)
@@ -140,7 +141,7 @@ class Driver:
             if handle.scope is None and not isinstance(value, Handle):
                 return value
             return await _leave(handle, value)
-        except Exception:
+        except (Exception, SystemExit):
             if handle.scope is not None:
                 await self._abandon(handle, handle.scope)
             raise
@@ -159,14 +160,14 @@ class Driver:
         self._feed.ended(handle.node)
         self._carry_out(instructions)
 
-    def _was_broken(self, handle: Handle[Any], error: Exception) -> None:
+    def _was_broken(self, handle: Handle[Any], error: BaseException) -> None:
         attempt = handle.node.attempt
         if handle.scope is None and not self.closing and handle.spec.may_retry(error, attempt):
             self._try_again(handle, error)
         else:
             self._failed(handle, error)
 
-    def _try_again(self, handle: Handle[Any], error: Exception) -> None:
+    def _try_again(self, handle: Handle[Any], error: BaseException) -> None:
         node = handle.node
         delay = handle.spec.delay(node.attempt)
         self._feed.retried(node, error, delay)
@@ -181,9 +182,7 @@ class Driver:
     def _failed(self, handle: Handle[Any], error: BaseException) -> None:
         node = handle.node
         instructions = self._machine.fail(node, error, self._now())
-        if not hasattr(error, "__agentrt_step__"):  # the first step to raise it is the one to name
-            error.__agentrt_step__ = node.id  # type: ignore[attr-defined]
-            error.add_note(node.story)
+        _sign(error, node)
         handle.settle_error(error)
         self._feed.ended(node)
         self._carry_out(instructions)
@@ -195,7 +194,12 @@ async def _leave(handle: Handle[Any], value: Any) -> Any:
     A failure that nobody has looked at is the caller's.
     """
     returned: list[Handle[Any]] = []
-    find(value, returned)
+    try:
+        find(value, returned)
+    except RecursionError as error:
+        raise ProgramError(
+            f"step {handle.id!r} returned a value that contains itself, or is nested too deeply; return a flat value"
+        ) from error
     for one in returned:
         await one
     children = handle.scope.handles if handle.scope else []
@@ -221,6 +225,13 @@ async def all_ended(handles: Iterable[Handle[Any]]) -> None:
         for handle in pending:
             asyncio.Future.add_done_callback(handle, one_less)
         await waiter
+
+
+def _sign(error: BaseException, node: Node) -> None:
+    """Note on an error which step it came from, and that step's story; the first signature stays."""
+    if not hasattr(error, "__agentrt_step__"):
+        error.__agentrt_step__ = node.id  # type: ignore[attr-defined]
+        error.add_note(node.story)
 
 
 def _upstream(node: Node) -> UpstreamFailed:

@@ -11,7 +11,7 @@ from agentrt.executors.base import Emit, ModelExecutor, ignore
 from agentrt.types import ModelReply, ModelRequest
 
 if TYPE_CHECKING:
-    from agentrt.engine import EngineSpec, Progress
+    from agentrt.engine import Engine, EngineSpec, Progress
 
 
 class EmbeddedExecutor:
@@ -59,19 +59,27 @@ class EmbeddedExecutor:
         return await asyncio.shield(self._connecting)
 
     async def _connect(self) -> ModelExecutor:
-        from agentrt.engine import discover, embedded
+        from agentrt.engine import discover
         from agentrt.executors import SGLangExecutor
 
         found = await asyncio.to_thread(discover) if self._spec is None else None
-        if found is None:
-            engine = await self._stack.enter_async_context(embedded(spec=self._spec, progress=self._progress))
-            self._story = engine.exit_story
-            url, api_key = engine.url, engine.api_key
-        else:
-            url, api_key = found.url, found.api_key
-        executor = SGLangExecutor(url, api_key=api_key)
+        where = found or await self._own()
+        executor = SGLangExecutor(where.url, api_key=where.api_key)
         self._stack.push_async_callback(executor.close)
         return executor
+
+    async def _own(self) -> Engine:
+        from agentrt.engine import Silent, embedded
+
+        progress = self._progress or Silent()
+        failed = True
+        try:
+            engine = await self._stack.enter_async_context(embedded(spec=self._spec, progress=progress))
+            failed = False
+        finally:
+            progress.close(failed=failed)
+        self._story = engine.exit_story
+        return engine
 
 
 def _nothing() -> str | None:

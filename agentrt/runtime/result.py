@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from agentrt.errors import AgentrtError, RunCancelled, RunError
+from agentrt.errors import AgentrtError, RunCancelled, RunError, UpstreamFailed
 from agentrt.graph.machine import Node
 from agentrt.types import RunId, RunStatus, StepId, StepKind, StepStatus, Usage
 
@@ -117,7 +117,7 @@ def brief(error: BaseException) -> str:
 
 
 def _error_json(error: RunError) -> dict[str, Any]:
-    cause = error.__cause__ or error
+    cause = first_cause(error.__cause__ or error)
     step = getattr(cause, "__agentrt_step__", None)
     return {
         "type": "RunCancelled" if isinstance(error, RunCancelled) else type(cause).__name__,
@@ -125,6 +125,13 @@ def _error_json(error: RunError) -> dict[str, Any]:
         "step": step,
         "story": list(getattr(cause, "__notes__", [])),
     }
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The failure that started it all: what a step that never started says to be its cause."""
+    while isinstance(error, UpstreamFailed) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _rounded(seconds: float | None) -> float | None:

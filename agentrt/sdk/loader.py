@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from agentrt.errors import ProgramError
+from agentrt.sdk.agents import Agent
 from agentrt.sdk.steps import Program
 
 _SHOWN: Final = 6  # names in a message; more only hide the right one
@@ -29,6 +30,12 @@ def load_program(target: str) -> Program[..., Any]:
     where, name = split_target(target)
     module = _load_file(Path(where)) if _is_file(where) else _load_module(where)
     return _choose(module, where, name)
+
+
+def asks_a_model(program: Program[..., Any]) -> bool:
+    """Whether the program's module has agents in it, its own or imported: then a model is most likely asked."""
+    module = sys.modules.get(program.function.__module__)
+    return any(isinstance(value, Agent) for value in vars(module).values()) if module else False
 
 
 def split_target(target: str) -> tuple[str, str | None]:

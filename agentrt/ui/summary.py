@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from agentrt.errors import UpstreamFailed
-from agentrt.runtime import RunResult
+from agentrt.runtime import RunResult, first_cause
 from agentrt.ui.words import counted, duration, share
 
 
@@ -40,7 +39,5 @@ def token_lines(result: RunResult[object]) -> list[str]:
 
 def story_lines(result: RunResult[object]) -> list[str]:
     """What became of the step that failed first, as its error tells; none for a run that did not fail."""
-    cause = result.error.__cause__ if result.error else None
-    while isinstance(cause, UpstreamFailed) and cause.__cause__ is not None:
-        cause = cause.__cause__
+    cause = first_cause(result.error.__cause__ or result.error) if result.error else None
     return [f"story: {note}" for note in getattr(cause, "__notes__", [])]

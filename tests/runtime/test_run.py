@@ -165,8 +165,35 @@ async def test_the_runs_error_names_the_step(watched: Watched) -> None:
     with pytest.raises(RunFailed, match=r"step 'double#1' never started, because step 'broken#1' failed: ValueError"):
         _ = result.output
     error = result.to_json()["error"]
-    assert error["type"] == "UpstreamFailed"
-    assert error["step"] is not None
+    assert (error["type"], error["step"]) == ("ValueError", "broken#1")
+    assert error["story"][0].startswith("broken#1 (python, ")
+
+
+async def test_leaving_the_process_is_a_failure_of_the_step(watched: Watched) -> None:
+    """``sys.exit`` in a step ends that step, not the program that runs it."""
+
+    @step
+    async def leaves() -> None:
+        raise SystemExit(3)
+
+    @program
+    async def main() -> None:
+        await leaves()
+
+    result = await watched.runtime.run(main)
+    assert str(result.error) == "step 'leaves#1' failed: SystemExit: 3"
+
+
+async def test_a_value_that_contains_itself_is_refused(watched: Watched) -> None:
+    """A program's value is searched for handles, which needs an end."""
+
+    @program
+    async def main() -> list[object]:
+        knot: list[object] = [await double(1)]
+        knot.append(knot)
+        return knot
+
+    assert "returned a value that contains itself" in str((await watched.runtime.run(main)).error)
 
 
 async def test_a_failure_nobody_looked_at_fails_the_run(watched: Watched) -> None:
