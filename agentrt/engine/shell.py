@@ -37,6 +37,11 @@ class CommandFailed(Exception):
         self.tail = tail
 
     @property
+    def last(self) -> str:
+        """Its last line."""
+        return self.tail.rpartition("\n")[2].strip()
+
+    @property
     def disk_full(self) -> bool:
         """It ran out of disk."""
         return bool(_FULL.search(self.tail))
@@ -53,7 +58,7 @@ class CommandFailed(Exception):
         if self.offline:
             return SetupError(
                 f"{what} failed: no package index can be reached; connect (or set the proxy or index that pip and "
-                f"uv should use) and run the same command again: it goes on here\n{self.tail}"
+                f"uv should use) and run the same command again, it goes on where it stopped: {self.last}"
             )
         return SetupError(f"{what} failed ({self}); its last words:\n{self.tail}")
 

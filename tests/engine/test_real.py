@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from agentrt.cli import main
 from agentrt.engine import Engine, EngineSpec, embedded, health, process, start
 from agentrt.errors import StartError
 
@@ -205,6 +206,17 @@ def run_python(program: str, env: dict[str, str]) -> subprocess.Popen[str]:
         [sys.executable, "-c", program], env=env, cwd=Path(__file__).parents[2], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+
+
+def test_the_command_shows_the_end_of_the_log_and_then_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SGLang's own words come line by line, what it means comes last."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))  # the cache stays the shared one
+    assert main(["engine", "up", "--device", "cpu", "--", "--no-such-setting"]) == 1
+    *log, last = capsys.readouterr().err.splitlines()
+    assert "no_such_setting" in log[-1]
+    assert last.startswith("agentrt: the engine ended by itself with status 1; the end of its log")
 
 
 def test_a_second_tier_keeps_what_the_first_had_no_room_for() -> None:

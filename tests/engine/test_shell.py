@@ -67,6 +67,7 @@ def test_the_world_s_usual_failures_get_their_way_out(words: str, expected: str,
     """A full disk and a missing network are told apart from the rest."""
     error = CommandFailed(["uv"], 1, words).explained("Installing", tmp_path)
     assert expected in str(error)
+    assert len(str(error).splitlines()) == 1
     assert "same command again" in str(error)
 
 
