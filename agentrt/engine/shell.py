@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from agentrt.engine import process
 from agentrt.engine.progress import Progress
 from agentrt.errors import SetupError
 
@@ -96,7 +97,7 @@ class Shell:
     def run(self, argv: Sequence[str]) -> None:
         """Run ``argv`` to its end or raise :class:`CommandFailed`; whatever ends us ends it, children included."""
         tail: deque[str] = deque(maxlen=TAIL_LINES)
-        process = subprocess.Popen(
+        command = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -106,16 +107,16 @@ class Shell:
             start_new_session=True,
         )
         try:
-            assert process.stdout is not None
-            for line in _lines(process.stdout, self.progress):
+            assert command.stdout is not None
+            for line in _lines(command.stdout, self.progress):
                 self._heard(line, tail)
-            status = process.wait()
+            status = command.wait()
         except BaseException:
-            _end(process)
+            _end(command)
             raise
         finally:
-            if process.stdout is not None:
-                process.stdout.close()
+            if command.stdout is not None:
+                command.stdout.close()
         if status:
             raise CommandFailed(argv, status, "\n".join(tail))
 
@@ -145,14 +146,7 @@ def _lines(pipe: IO[bytes], progress: Progress) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the command and what it started."""
-    for force in (15, 9):
-        try:
-            os.killpg(process.pid, force)
-            process.wait(GRACE_S)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        return
+def _end(command: subprocess.Popen[bytes]) -> None:
+    """End the command and what it started; when this returns none of it is left."""
+    process.end_session(command.pid, grace_s=GRACE_S, reap=command.poll)
+    command.wait()
