@@ -68,11 +68,12 @@ class Score:
     problem: str = ""
 
     def figure(self, shape: Shape) -> Figure | None:
-        """Medians over the rounds, CPU and wall each for itself; ``None`` for a shape it did not run."""
+        """Over the rounds, medians of CPU and wall and the best of all; ``None`` for a shape it did not run."""
         found = [report.figures[shape] for report in self.reports if shape in report.figures]
         if not found:
             return None
-        return Figure(found[0].steps, median(one.cpu for one in found), median(one.wall for one in found))
+        cpu, wall = median(one.cpu for one in found), median(one.wall for one in found)
+        return Figure(found[0].steps, cpu, wall, min(one.best for one in found))
 
     def cpu_per_step(self, shape: Shape) -> float | None:
         """Microseconds."""
@@ -85,9 +86,9 @@ class Score:
         return None if found is None else found.wall / found.steps * 1e6
 
     def stretch(self, skew: Skew) -> float | None:
-        """Time of the skewed graph over its critical path."""
+        """Time of the skewed graph over its critical path, the best of all runs: other processes only add to it."""
         found = self.figure("skewed")
-        return None if found is None else found.wall / skew.critical_path
+        return None if found is None else found.best / skew.critical_path
 
     def ratio(self, other: Score, shape: Shape) -> float | None:
         """How many times the other's CPU per step: the median of the rounds' own ratios."""
