@@ -2,54 +2,68 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
+from heapq import heapify, heappop, heappush
+from typing import TypeAlias
 
 from agentrt.errors import GraphError
 from agentrt.graph.analysis import ViewNode, steps_to_execution
-from agentrt.graph.template import Template, TemplateEdge, TemplateId
+from agentrt.graph.template import Template, TemplateEdge, TemplateId, TemplateNode
 
-FAR = 1_000_000
-"""The rank of a way that only an exception takes: further out than any loop."""
+Laps: TypeAlias = tuple[int, ...]
+"""How often a way goes back, by the depth of the loops, outermost first; before all of them, how many errors it
+takes."""
 
 
-def template_steps(template: Template, running: Iterable[TemplateId]) -> dict[TemplateId, int]:
+def template_steps(
+    template: Template, running: Iterable[TemplateId], waiting: Iterable[TemplateId] | None = None
+) -> dict[TemplateId, int]:
     """Steps to execution of every node of the template, when exactly these nodes run.
 
-    A node that is missing in the answer never runs again, as far as the source tells. Raises ``GraphError`` for an id
-    that is not in the template.
+    ``waiting`` are those that have been called and wait for their inputs; when it is not given, all that take the value
+    of a running one might. A node that is missing in the answer never runs again, as far as the source tells. Raises
+    ``GraphError`` for an id that is not in the template.
     """
-    found = steps_to_execution(template_view(template, running))
+    found = steps_to_execution(template_view(template, running, waiting))
     return {TemplateId(one): steps for one, steps in found.items()}
 
 
-def template_view(template: Template, running: Iterable[TemplateId]) -> dict[str, ViewNode]:
+def template_view(
+    template: Template, running: Iterable[TemplateId], waiting: Iterable[TemplateId] | None = None
+) -> dict[str, ViewNode]:
     """The template as a view: what the running nodes lead to is open, all else is finished.
 
     A node in a loop can be reached in this round, in the next one, or in a round of a loop further out. Its inputs
     count as they stand in the round in which it is reached first: those that are reached later are done by then.
     """
     start = _running(template, running)
-    ranks = _ranks(template, start)
+    called = None if waiting is None else set(waiting)
+    laps = _laps(template, start, called)
     holders = {node.parent for node in template.nodes if node.parent is not None}
     into: dict[TemplateId, list[TemplateEdge]] = {}
     for edge in template.edges:
-        into.setdefault(edge.target, []).append(edge)
-    view = {}
-    for node in template.nodes:
-        if node.id not in ranks:
-            continue
-        mine = ranks[node.id]
-        some = [edge for edge in into.get(node.id, ()) if edge.source in ranks and not _odd(edge, ranks, mine)]
-        any_of = node.join == "any"
-        view[str(node.id)] = ViewNode(
-            before=tuple(edge.source for edge in some if not edge.depth and (any_of or _rank(edge, ranks) == mine)),
-            back=tuple(edge.source for edge in some if edge.depth),
-            any_of=any_of,
-            weight=int(node.is_step and node.id not in holders),
-            state="running" if node.id in start else "open",
-        )
-    return view
+        if edge.source in laps:
+            into.setdefault(edge.target, []).append(edge)
+    return {
+        str(node.id): _view_node(node, into.get(node.id, []), laps, node.id in start, node.id in holders)
+        for node in template.nodes
+        if node.id in laps
+    }
+
+
+def _view_node(
+    node: TemplateNode, into: Iterable[TemplateEdge], laps: Mapping[TemplateId, Laps], running: bool, holder: bool
+) -> ViewNode:
+    mine, any_of = laps[node.id], node.join == "any"
+    ways = [(edge, _further(laps[edge.source], edge)) for edge in into]
+    ways = [(edge, reached) for edge, reached in ways if mine[0] or not reached[0]]
+    return ViewNode(
+        before=tuple(edge.source for edge, reached in ways if not edge.depth and (any_of or reached == mine)),
+        back=tuple(edge.source for edge, _ in ways if edge.depth),
+        any_of=any_of,
+        weight=int(node.is_step and not holder),
+        state="running" if running else "open",
+    )
 
 
 def _running(template: Template, running: Iterable[TemplateId]) -> set[TemplateId]:
@@ -67,36 +81,32 @@ def _running(template: Template, running: Iterable[TemplateId]) -> set[TemplateI
     return found - holding
 
 
-def _odd(edge: TemplateEdge, ranks: Mapping[TemplateId, int], mine: int) -> bool:
-    """Whether the edge is taken after an exception only, into a node that is reached without one."""
-    return mine < FAR <= _rank(edge, ranks)
+def _further(laps: Laps, edge: TemplateEdge) -> Laps:
+    """The laps behind the edge."""
+    place = 0 if edge.kind == "except" else edge.depth
+    return (*laps[:place], laps[place] + 1, *laps[place + 1 :]) if place or edge.kind == "except" else laps
 
 
-def _rank(edge: TemplateEdge, ranks: Mapping[TemplateId, int]) -> int:
-    return FAR if edge.kind == "except" else ranks[edge.source]
+def _laps(template: Template, start: set[TemplateId], called: set[TemplateId] | None) -> dict[TemplateId, Laps]:
+    """For each node that can be reached the fewest laps it takes, outer loops counting more than inner ones.
 
-
-def _ranks(template: Template, start: Iterable[TemplateId]) -> dict[TemplateId, int]:
-    """For each node that can be reached: how far out the loop lies whose next round it takes to get there.
-
-    0 without any; the least over all ways, each as far out as its outermost loop.
+    A step that has not been called is not reached by a value alone: the program has to come by.
     """
-    deepest = max((edge.depth for edge in template.edges), default=0)
-    out: dict[TemplateId, list[tuple[TemplateId, int]]] = {}
+    passed = set() if called is None else {edge.target for edge in template.edges if edge.kind != "data"}
+    passed -= {node.id for node in template.nodes if node.kind == "join"}
+    out: dict[TemplateId, list[TemplateEdge]] = {}
     for edge in template.edges:
-        rank = FAR if edge.kind == "except" else deepest + 1 - edge.depth if edge.depth else 0
-        out.setdefault(edge.source, []).append((edge.target, rank))
-    found: dict[TemplateId, int] = {}
-    waiting: dict[int, deque[TemplateId]] = {0: deque(start)}
+        if edge.kind != "data" or edge.target not in passed:
+            out.setdefault(edge.source, []).append(edge)
+    none = (0,) * (1 + max((edge.depth for edge in template.edges), default=0))
+    found: dict[TemplateId, Laps] = {}
+    waiting = [(none, one) for one in start | (called or set())]
+    heapify(waiting)
     while waiting:
-        rank = min(waiting)
-        queue = waiting.pop(rank)
-        while queue:
-            node = queue.popleft()
-            if node in found:
-                continue
-            found[node] = rank
-            for target, further in out.get(node, ()):
-                if target not in found:
-                    (queue if further <= rank else waiting.setdefault(further, deque())).append(target)
+        laps, node = heappop(waiting)
+        if node not in found:
+            found[node] = laps
+            for edge in out.get(node, ()):
+                if edge.target not in found:
+                    heappush(waiting, (_further(laps, edge), edge.target))
     return found

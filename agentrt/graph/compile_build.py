@@ -101,6 +101,14 @@ class Builder:
         """The nodes made since the mark."""
         return list(self.nodes.values())[mark[0] :]
 
+    def waits_inside(self, mark: tuple[int, int], front: Front) -> bool:
+        """Whether something made since the mark stands behind an older node that is not in the front it started
+        from."""
+        return any(
+            edge.source not in front and self._bits[edge.source] < 1 << mark[0] and edge.kind != "data"
+            for edge in list(self.edges.values())[mark[1] :]
+        )
+
     def rollback(self, mark: tuple[int, int]) -> None:
         """Forget every node and edge made since the mark."""
         for key in list(self.edges)[mark[1] :]:

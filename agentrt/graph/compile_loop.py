@@ -54,7 +54,7 @@ def read_loop(
     carried: list[str] = []
     for attempt in range(MAX_ROUNDS):
         found = _round(reader, node, label, body, start, carried, mark)
-        if not any(one.is_step for one in reader.builder.since(mark)) and reader.returned == before[1]:
+        if reader.idle(mark, start.front) and reader.returned == before[1]:
             return _forget(reader, start, mark, found, before[0])
         moved = _moved(start, found)
         last = attempt + 1 == MAX_ROUNDS or reader.frame.depth >= MAX_DEPTH
@@ -178,8 +178,13 @@ def _forget(reader: Reader, start: End, mark: tuple[int, int], found: Round, jum
 
 
 def _drop_unread(reader: Reader, start: End, found: Round) -> None:
-    """A name that only grows in the loop, like a list of handles, needs no join at the head: no round reads it."""
+    """A name that only grows in the loop, like a list of handles, needs no join at the head: no round reads it.
+
+    Where the loop is left in the middle of a round, the join still tells what earlier rounds left.
+    """
     read = {source for source, _ in reader.builder.edges}
+    midway = [*found.breaks, *([found.out] if found.out and list(found.out.front) != [found.head] else [])]
+    read.update(one for end in midway for value in end.names.values() for one in value.waits)
     for name, join in list(found.carried.items()):
         if join in read:
             continue

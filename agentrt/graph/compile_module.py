@@ -62,4 +62,6 @@ def parse(source: str, file: str) -> ast.Module:
 
 def too_deep(file: str) -> ProgramError:
     """The error for a source that nests deeper than Python's own stack."""
-    return ProgramError(f"{file}: the source nests too deeply to be read; shorten its longest expression or chain of elifs")
+    return ProgramError(
+        f"{file}: the source nests too deeply to be read; shorten its longest expression or chain of elifs"
+    )

@@ -430,3 +430,26 @@ def test_program_by_either_name():
     """A program goes by its name in the source and by the name it was given."""
     text = HEAD + "@program(name='given')\nasync def own(): ...\n@program\nasync def second(): ...\n"
     assert read_template(text, "p.py", "own").program == read_template(text, "p.py", "given").program == "given"
+
+
+def test_what_rounds_left_is_known_behind_a_loop_that_waits():
+    """A value that a round left is what follows a loop, also where the loop is left in the middle of a round."""
+    template = read("a = 0\nwhile (await search(1)) != n:\n    a = writer(2)\nreturn editor(a)")
+    (join,) = (name for name, kind in into(template, "editor#1").items() if kind == "data")
+    assert into(template, join)["writer#1"] == "back"
+    template = read("m = []\nfor x in topic:\n    if x:\n        break\n    m.append(writer(x))\nreturn editor(m)")
+    assert "writer#1" in _sources(template, "editor#1")
+
+
+def test_waits_in_one_way_only():
+    """A loop that waits for something now and then, but calls nothing, stays in the graph."""
+    template = read("a = writer(1)\nfor x in topic:\n    if x:\n        await a\nreturn editor(2)")
+    assert "writer#1" in _sources(template, "editor#1")
+
+
+def _sources(template: Template, node: str) -> set[str]:
+    """Everything that can come before the node."""
+    found = {node}
+    for _ in template.edges:
+        found |= {str(edge.source) for edge in template.edges if edge.target in found}
+    return found - {node}
