@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Name the options of the benchmark."""
     parser.add_argument("--rounds", type=int, default=5, help="rounds to take the median of (default: 5)")
     parser.add_argument("--cached", type=int, default=4000, help="tokens of the prompt (default: 4000)")
-    parser.add_argument("--tokens", type=int, default=128, help="tokens to decode a sequence (default: 128)")
+    parser.add_argument("--tokens", type=int, default=64, help="tokens to decode a sequence (default: 64)")
     parser.add_argument("--stock", action="store_true", help="also measure SGLang's own backend, torch_native")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 

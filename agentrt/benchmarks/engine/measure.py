@@ -19,6 +19,7 @@ from typing import Any, cast
 import httpx
 
 from agentrt.engine import DEFAULT_MODEL, Engine, EngineSpec, environment, model, progress_for, start
+from agentrt.kvcache.sglang.launch import SPIN_COUNT
 
 MANY = 8
 PROMPT_TOKENS = 32
@@ -191,12 +192,20 @@ def served(backend: str, ids: random.Random) -> Iterator[Served]:
 
 @contextmanager
 def transformers() -> Iterator[Peer]:
-    """Run transformers on the default model, with the engine's own Python, for the time of the block."""
+    """Run transformers on the default model, with the engine's own Python, for the time of the block.
+
+    Its threads wait as the engine's do: with PyTorch's own setting a busy machine slows it tenfold, and the ratio
+    would measure that.
+    """
     env = environment("cpu")
     folder = model(DEFAULT_MODEL, env).path
     script = Path(__file__).with_name("peer.py")
     with subprocess.Popen(
-        [str(env.python), str(script), folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [str(env.python), str(script), folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"GOMP_SPINCOUNT": SPIN_COUNT, **os.environ},
     ) as process:
         try:
             yield Peer(process)

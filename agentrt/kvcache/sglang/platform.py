@@ -36,7 +36,9 @@ class CpuPlatform(CpuDeviceMixin, SRTPlatform):  # type: ignore[misc]  # SGLang'
         host_pool.fill_gaps()
 
     def post_load_model(self, model: Any) -> None:
-        """Straighten what can be straightened, once the weights are in place."""
-        from agentrt.kvcache.sglang import llama
+        """Settle the weights, then straighten what can be straightened."""
+        from agentrt.kvcache.sglang import llama, weights
 
+        available, _ = self.get_available_memory()
+        weights.settle(model, available)
         llama.straighten(model)

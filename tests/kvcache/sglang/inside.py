@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from itertools import pairwise
 from types import SimpleNamespace
 
 os.environ["SGLANG_PLATFORM"] = "agentrt_cpu"
@@ -26,6 +27,7 @@ from agentrt.kvcache.sglang.attention import (  # noqa: E402
     Decoding,
     plan_decoding,
 )
+from agentrt.kvcache.sglang.weights import settle  # noqa: E402
 
 SLOTS = 4096
 
@@ -186,6 +188,21 @@ def refusal(layer):
     except ValueError as error:
         return str(error)
     return "nothing: it was accepted"
+
+
+def weights_keep_their_values_and_ties():
+    """Settled weights have the values they had, and parameters that shared memory still do."""
+    model = torch.nn.ModuleList([torch.nn.Linear(7, 5), torch.nn.Linear(7, 5, bias=False).bfloat16()])
+    model.tied = torch.nn.Parameter(model[0].weight.data)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    parameters = list(model.parameters())
+    assert not settle(model, available=100)
+    assert settle(model, available=1 << 30)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert model.tied.data_ptr() == model[0].weight.data_ptr()
+    assert all(mine is theirs for mine, theirs in zip(model.parameters(), parameters, strict=True))
+    places = sorted((each.data_ptr(), each.nbytes) for each in {p.data_ptr(): p for p in parameters}.values())
+    assert all(start + size <= after for (start, size), (after, _) in pairwise(places))
 
 
 def straight_line_equals_stock():

@@ -20,6 +20,7 @@ CHECKS = (
     "uneven_batches_are_not_padded",
     "masks_grow_and_stay_right",
     "unsupported_models_are_refused_by_name",
+    "weights_keep_their_values_and_ties",
 )
 
 
@@ -31,8 +32,8 @@ def run_inside(*words: str) -> None:
 
 
 @pytest.mark.engine
-def test_attention() -> None:
-    """Every claim of the attention backend in ``inside.py`` holds."""
+def test_parts() -> None:
+    """Every claim about the parts of the engine's side in ``inside.py`` holds."""
     run_inside("all_of", *CHECKS)
 
 
