@@ -101,10 +101,11 @@ class Builder:
         """The nodes made since the mark."""
         return list(self.nodes.values())[mark[0] :]
 
-    def waits_inside(self, mark: tuple[int, int], front: Front) -> bool:
-        """Whether something made since the mark stands behind an older node that is not in the front it started
-        from."""
-        return any(
+    def idle(self, mark: tuple[int, int], front: Front) -> bool:
+        """Whether what was made since the mark, from that front on, has no step and no wait in one of several ways."""
+        if any(one.is_step for one in self.since(mark)):
+            return False
+        return not any(
             edge.source not in front and self._bits[edge.source] < 1 << mark[0] and edge.kind != "data"
             for edge in list(self.edges.values())[mark[1] :]
         )

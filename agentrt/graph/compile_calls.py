@@ -4,39 +4,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from agentrt.graph.compile_build import Link
-from agentrt.graph.compile_define import define_agent, define_step, maker, with_options
-from agentrt.graph.compile_inline import call_function, expand
-from agentrt.graph.compile_members import absorb, each_member, refuse
+from agentrt.graph.compile_define import define_agent, define_step, maker
+from agentrt.graph.compile_inline import call_function
+from agentrt.graph.compile_members import each_member, refuse
+from agentrt.graph.compile_methods import METHODS
 from agentrt.graph.compile_reader import Reader
+from agentrt.graph.compile_steps import Arguments, call_step, controls, turn
 from agentrt.graph.compile_unbound import check_bound
-from agentrt.graph.compile_values import PLAIN, StepDef, Value, both, choose, items, many
-
-
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """The arguments of one call, read."""
-
-    node: ast.Call
-    args: tuple[Value, ...]
-    named: dict[str, Value]
-
-    @property
-    def all(self) -> tuple[Value, ...]:
-        """Every argument."""
-        return (*self.args, *self.named.values())
-
-    @property
-    def waits(self) -> tuple[Any, ...]:
-        """What any of them waits for."""
-        return both(*(one.waits for one in self.all))
-
-    def first(self, name: str = "") -> Value:
-        """The first argument, given by position or by that name."""
-        return self.args[0] if self.args else self.named.get(name, PLAIN)
+from agentrt.graph.compile_values import PLAIN, Value, both, choose, items, many
 
 
 def read_call(reader: Reader, node: ast.Call) -> Value:
@@ -46,7 +25,7 @@ def read_call(reader: Reader, node: ast.Call) -> Value:
     seen = len(reader.unbound)
     call = _arguments(reader, node)
     if base is not None and isinstance(node.func, ast.Attribute):
-        method = _METHODS.get(base.sort)
+        method = METHODS.get(base.sort)
         found = method(reader, base, node.func.attr, call) if method else None
         if found is not None:
             check_bound(reader, node, seen, found)
@@ -74,9 +53,9 @@ def _arguments(reader: Reader, node: ast.Call) -> Arguments:
 def call_value(reader: Reader, function: Value, call: Arguments) -> Value:
     """Call whatever the function is."""
     if function.sort == "step":
-        return call_step(reader, function.ref, call, _controls(function))
+        return call_step(reader, function.ref, call, controls(function))
     if function.sort == "session":
-        return _turn(reader, function, call)
+        return turn(reader, function, call)
     if function.sort == "function":
         return call_function(reader, function.ref, call.node, call.args, call.named)
     if function.sort == "maker":
@@ -86,35 +65,6 @@ def call_value(reader: Reader, function: Value, call: Arguments) -> Value:
     if function.sort == "foreign":
         return _call_foreign(reader, function.ref, call)
     return Value(waits=both(function.waits, call.waits))
-
-
-def call_step(reader: Reader, step: StepDef, call: Arguments, extra: tuple[Link, ...] = ()) -> Value:
-    """A step is called: its node, and what is inside an agent or a program."""
-    register(reader, step, call.node)
-    if reader.silent:
-        return PLAIN
-    bare = {name: value.settled for name, value in call.named.items()}
-    node = reader.add(step.kind, step.name, call.node, call.waits, extra=extra)
-    if reader.known:
-        return Value("handle", (node,))
-    return expand(reader, step, node, call.node, tuple(one.settled for one in call.args), bare)
-
-
-def _controls(step: Value) -> tuple[Link, ...]:
-    """What ``with_(after=...)`` makes a step come after."""
-    return tuple(Link(one, "control") for one in step.waits)
-
-
-def register(reader: Reader, step: StepDef, node: ast.AST) -> None:
-    """Remember the step by its name, which must be its alone."""
-    for one in (step, *step.tools):
-        other = reader.steps.setdefault(one.name, one)
-        if other.place != one.place and not one.dynamic and not other.dynamic:
-            raise reader.error(
-                node,
-                f"two steps are named {one.name!r}, at {other.place} and at {one.place}; "
-                "give one of them another name, for example with name=...",
-            )
 
 
 def _any_of(reader: Reader, function: Value, call: Arguments) -> Value:
@@ -128,114 +78,6 @@ def _title(value: Value) -> str:
 
 def _lazily(reader: Reader, function: Value, call: Arguments) -> Callable[[], Value]:
     return lambda: call_value(reader, function, call)
-
-
-# -- methods -------------------------------------------------------------------------------------------------
-
-
-def _step_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
-    step: StepDef = base.ref
-    if name == "with_":
-        after = call.named.get("after", PLAIN).waits
-        return Value("step", both(base.waits, after), with_options(reader, step, call.node))
-    if name == "session":
-        key = f"session {step.name} {call.node.lineno}:{call.node.col_offset}"
-        reader.frame.names[key] = PLAIN
-        return Value("session", ref=(key, step))
-    if name in ("stream", "__call__"):
-        return call_step(reader, step, call, _controls(base))
-    return PLAIN
-
-
-def _session_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
-    key, step = base.ref
-    if name == "with_":
-        return Value("session", ref=(key, with_options(reader, step, call.node)))
-    if name == "fork":
-        fork = f"{key} fork {call.node.lineno}:{call.node.col_offset}"
-        reader.frame.names[fork] = reader.frame.names.get(key, PLAIN)
-        last = reader.frame.names[fork].waits
-        return Value("task", last, result=Value("session", ref=(fork, step)))
-    return _turn(reader, base, call) if name in ("stream", "__call__") else PLAIN
-
-
-def _turn(reader: Reader, session: Value, call: Arguments) -> Value:
-    """One turn of a session comes after the one before."""
-    key, step = session.ref
-    last = reader.frame.names.get(key, PLAIN).waits
-    made = call_step(reader, step, call, tuple(Link(one, "control", "session") for one in last))
-    reader.frame.names[key] = Value(waits=made.waits)
-    return made
-
-
-def _handle_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
-    return Value("task", base.waits) if name == "stream" else PLAIN
-
-
-_GROWING: Final = frozenset(
-    {"append", "add", "extend", "insert", "appendleft", "extendleft", "update", "setdefault", "put"}
-)
-_MEMBER: Final = frozenset({"pop", "get", "popleft", "popitem", "setdefault"})
-_WHOLE: Final = frozenset({"values", "copy", "union"})
-
-
-def _items_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
-    if name in _GROWING and isinstance(call.node.func, ast.Attribute):
-        _grow(reader, call.node.func.value, name, call)
-    if name in _MEMBER:
-        return base.member
-    if name in _WHOLE:
-        return replace(base, ref=None)
-    if name == "items":
-        return many(items((PLAIN, base.member)), base.waits)
-    return PLAIN
-
-
-def _grow(reader: Reader, target: ast.expr, name: str, call: Arguments) -> None:
-    for value in call.all:
-        if name in ("extend", "extendleft", "update") and value.sort == "items":
-            for member in value.items if value.items is not None else (value.member,):
-                absorb(reader, target, member)
-        else:
-            absorb(reader, target, value)
-
-
-def _plain_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
-    if name == "join" and isinstance(call.node.func, ast.Attribute) and _is_text(call.node.func.value):
-        first = call.first()
-        if first.sort == "items" and first.member.sort == "handle":
-            what = reader.text(call.node.args[0])
-            raise reader.error(
-                call.node, f"{what} holds handles of steps, str.join needs their values: join(await gather(*{what}))"
-            )
-    if name in _GROWING and call.waits and isinstance(call.node.func, ast.Attribute):
-        absorb(reader, call.node.func.value, Value(waits=call.waits))
-    return None
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-
-
-def _foreign_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:
-    """Tasks of a group: their waits gather under the group's own key, for the end of its block."""
-    if not base.ref.startswith("group "):
-        return None
-    if name == "create_task":
-        old = reader.frame.names.get(base.ref, PLAIN)
-        reader.frame.names[base.ref] = Value(waits=both(old.waits, call.waits))
-        return call.first("coro")
-    return PLAIN
-
-
-_METHODS: Final[dict[str, Callable[[Reader, Value, str, Arguments], Value | None]]] = {
-    "step": _step_method,
-    "session": _session_method,
-    "handle": _handle_method,
-    "items": _items_method,
-    "plain": _plain_method,
-    "foreign": _foreign_method,
-}
 
 
 # -- library functions ---------------------------------------------------------------------------------------

@@ -321,7 +321,8 @@ def read_assert(reader: Reader, node: ast.Assert) -> None:
 
 
 def read_nothing(reader: Reader, node: ast.stmt) -> None:
-    """Statements that say nothing about steps."""
+    """Statements that say nothing about steps, though they may bind a name, like ``type`` of later Pythons."""
+    reader.frame.names.update(dict.fromkeys(assigned_names([node]), PLAIN))
 
 
 STATEMENTS: Final[dict[type, Callable[[Reader, Any], None]]] = {

@@ -31,7 +31,7 @@ def call_function(
     reader.calls += 1
     frame = _frame(reader, function, args, named)
     value = _read_body(reader, frame, function, node)
-    if reader.idle(mark, start.front):
+    if reader.builder.idle(mark, start.front):
         value = _forget(reader, frame, start, mark, value)
     if later:
         fresh = tuple(one for one in reader.frame.front or {} if one not in start.front)

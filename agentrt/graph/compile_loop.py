@@ -54,7 +54,7 @@ def read_loop(
     carried: list[str] = []
     for attempt in range(MAX_ROUNDS):
         found = _round(reader, node, label, body, start, carried, mark)
-        if reader.idle(mark, start.front) and reader.returned == before[1]:
+        if reader.builder.idle(mark, start.front) and reader.returned == before[1]:
             return _forget(reader, start, mark, found, before[0])
         moved = _moved(start, found)
         last = attempt + 1 == MAX_ROUNDS or reader.frame.depth >= MAX_DEPTH

@@ -28,7 +28,9 @@ def bind(reader: Reader, target: ast.expr, value: Value) -> None:
     if isinstance(target, ast.Name):
         reader.frame.names[target.id] = value
     elif isinstance(target, (ast.Tuple, ast.List)):
-        refuse(reader, value, target, "unpacking")
+        if value.sort == "handle":
+            parts = reader.text(target)
+            raise reader.error(target, f"a step's handle cannot be unpacked, its value can: write {parts} = await ...")
         _unpack(reader, target.elts, value)
     elif isinstance(target, ast.Starred):
         bind(reader, target.value, many(value.member, value.waits) if value.sort == "items" else value)

@@ -179,11 +179,6 @@ class Reader:
         self.frame.front, self.frame.names = end.front, dict(end.names)
         return end.value
 
-    def idle(self, mark: tuple[int, int], front: Front) -> bool:
-        """Whether what was read since the mark makes no step, and waits for nothing in one of several ways only."""
-        made = any(one.is_step for one in self.builder.since(mark))
-        return not made and not self.builder.waits_inside(mark, front)
-
     # -- several ways ----------------------------------------------------------------------------------------
 
     def merge(self, ends: Iterable[End | None], node: ast.AST) -> Value:
