@@ -18,7 +18,7 @@ from importlib import import_module
 from agentrt.benchmarks.overhead.contract import Entrant, Job, Shape, Skew, ran
 
 WARM_UP_STEPS = 50
-REPEAT_SECONDS = 0.5
+REPEAT_SECONDS = 1.5
 MOST_REPEATS = 7
 
 
