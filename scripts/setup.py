@@ -28,7 +28,7 @@ def main(dev: bool) -> int:
     if ready(marker):
         return 0
     VENV.mkdir(exist_ok=True)
-    with (VENV / ".lock").open("w") as lock:
+    with (VENV / ".setup.lock").open("w") as lock:  # uv has a .lock of its own there
         if not taken(lock):
             say("another process is setting up this checkout; waiting for it ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
