@@ -34,6 +34,10 @@ _ALLOWED: Final[Mapping[StepStatus, frozenset[StepStatus]]] = {
 FINAL: Final[frozenset[StepStatus]] = frozenset({"done", "failed", "skipped", "cancelled"})
 
 
+NO_USAGE: Final = Usage()
+"""What every node has used at first; one object for all, as most steps never use tokens."""
+
+
 class InvalidTransition(RuntimeError):
     """The driver reported something that cannot have happened; the message is the node's whole story."""
 
@@ -104,7 +108,7 @@ class Node:
         self.ended: float | None = None
         self.error: BaseException | None = None
         self.because: Node | None = None
-        self.usage = Usage()
+        self.usage = NO_USAGE
 
     def __repr__(self) -> str:
         return f"<Node {self.id} {self.kind} {self.status}>"

@@ -2,62 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from agentrt.runtime.handle import Handle
 
-_LEAVES = frozenset({str, int, float, bool, type(None), bytes, complex})
+_LEAVES: Final = frozenset({str, int, float, bool, type(None), bytes, complex})
+_SAME: Final = object()
+_Leaf: TypeAlias = Callable[[Handle[Any]], Any]
 
 
-def find(value: Any, found: list[Handle[Any]]) -> None:
-    """Append every handle inside the value to ``found``, in order. ``RecursionError`` for a container inside itself."""
-    if type(value) in _LEAVES:
-        return
-    if isinstance(value, Handle):
-        found.append(value)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for item in value:
-            find(item, found)
-    elif isinstance(value, dict):
-        for item in value.values():
-            find(item, found)
-    else:
-        for item in _fields(value).values():
-            find(item, found)
+def collect(value: Any, found: list[Handle[Any]]) -> Any:
+    """Append every handle inside the value to ``found``, in order, and return the value as it is now.
+
+    What holds handles is copied, so that changing a list after the call does not change the call; what holds none is
+    returned itself. Raises ``RecursionError`` for a container inside itself.
+    """
+
+    def leaf(handle: Handle[Any]) -> Handle[Any]:
+        found.append(handle)
+        return handle
+
+    return _replaced(value, leaf)
 
 
 def fill(value: Any) -> Any:
-    """The value with every finished handle inside replaced by its result; what holds none is returned as it is."""
-    if type(value) in _LEAVES:
-        return value
+    """The value with every finished handle inside replaced by its result; what holds none is returned itself."""
+    return _replaced(value, _result)
+
+
+def _result(handle: Handle[Any]) -> Any:
+    return handle.result()  # holds no handles: those that a step returns are awaited before it ends
+
+
+def _replaced(value: Any, leaf: _Leaf) -> Any:
+    new = _rebuilt(value, leaf)
+    return value if new is _SAME else new
+
+
+def _rebuilt(value: Any, leaf: _Leaf) -> Any:
+    """The value with ``leaf`` of each handle in the handle's place, or ``_SAME`` when no handle is inside."""
+    kind = type(value)
+    if kind in _LEAVES:
+        return _SAME
     if isinstance(value, Handle):
-        return fill(value.result())
+        return leaf(value)
     if isinstance(value, dict):
-        return _changed(value, {key: fill(item) for key, item in value.items()})
-    if isinstance(value, (list, set, frozenset)):
-        return _fill_items(value, type(value))
-    if isinstance(value, tuple):
-        return _fill_items(value, type(value)._make if hasattr(value, "_make") else type(value))
-    return _fill_object(value)
+        items = _items(value.values(), leaf)
+        return _SAME if items is None else dict(zip(value, items, strict=True))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = _items(value, leaf)
+        return _SAME if items is None else getattr(kind, "_make", kind)(items)
+    return _rebuilt_object(value, leaf)
 
 
-def _fill_items(value: Any, make: Callable[[list[Any]], Any]) -> Any:
-    old = list(value)
-    new = [fill(item) for item in old]
-    return value if all(a is b for a, b in zip(old, new, strict=True)) else make(new)
+def _items(old: Iterable[Any], leaf: _Leaf) -> list[Any] | None:
+    kept = list(old)
+    new = [_rebuilt(item, leaf) for item in kept]
+    if all(item is _SAME for item in new):
+        return None
+    return [before if after is _SAME else after for before, after in zip(kept, new, strict=True)]
 
 
-def _changed(old: dict[Any, Any], new: dict[Any, Any]) -> dict[Any, Any]:
-    return old if all(item is new[key] for key, item in old.items()) else new
-
-
-def _fill_object(value: Any) -> Any:
-    old = _fields(value)
-    new = {name: filled for name, item in old.items() if (filled := fill(item)) is not item}
+def _rebuilt_object(value: Any, leaf: _Leaf) -> Any:
+    new = {name: item for name, old in _fields(value).items() if (item := _rebuilt(old, leaf)) is not _SAME}
     if not new:
-        return value
+        return _SAME
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **new)
     return value.model_copy(update=new)

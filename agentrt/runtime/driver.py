@@ -8,13 +8,13 @@ from typing import Any
 
 from agentrt.errors import ProgramError, UpstreamFailed
 from agentrt.graph.machine import Instruction, Machine, Node
-from agentrt.runtime.arguments import fill, find
+from agentrt.runtime.arguments import collect, fill
 from agentrt.runtime.feed import Feed
 from agentrt.runtime.handle import Handle, owner
 from agentrt.runtime.limit import in_time
 from agentrt.runtime.result import brief
 from agentrt.runtime.scope import Scope
-from agentrt.runtime.trail import trail
+from agentrt.runtime.trail import Trail, trail
 
 
 class Driver:
@@ -110,7 +110,7 @@ class Driver:
         node = handle.node
         handle.begun = True
         owner.set(handle)
-        trail.set(None)
+        trail.set(Trail(self.tasks[handle]))  # made here, so that tasks which the step makes find whose they are
         self._feed.started(node)
         try:
             value = await self._attempt(handle)
@@ -195,7 +195,7 @@ async def _leave(handle: Handle[Any], value: Any) -> Any:
     """
     returned: list[Handle[Any]] = []
     try:
-        find(value, returned)
+        value = collect(value, returned)
     except RecursionError as error:
         raise ProgramError(
             f"step {handle.id!r} returned a value that contains itself, or is nested too deeply; return a flat value"

@@ -72,8 +72,8 @@ class Handle(asyncio.Future[T]):
         self.observed = False
         self.limit: Limit | None = None
         self.scope: Scope | None = None
-        self._pieces: list[str] = []
-        self._wakers: list[asyncio.Future[None]] = []
+        self._pieces: list[str] | None = None  # most steps have no text: no lists for them
+        self._wakers: tuple[asyncio.Future[None], ...] = ()
 
     def __repr__(self) -> str:
         return f"<Handle {self.node.id} {self.node.status}>"
@@ -103,19 +103,21 @@ class Handle(asyncio.Future[T]):
         """
         seen = 0
         while True:
-            while seen < len(self._pieces):
+            while self._pieces and seen < len(self._pieces):
                 seen += 1
                 yield self._pieces[seen - 1]
             if self.done():
                 break
             waker = self.run.loop.create_future()
-            self._wakers.append(waker)
+            self._wakers = (*self._wakers, waker)
             await waker
         await self
 
     def emit(self, text: str) -> None:
         """Hand on a piece of text; for executors and step bodies."""
         if text:
+            if self._pieces is None:
+                self._pieces = []
             self._pieces.append(text)
             self.run.text(self, text)
             self._wake()
@@ -178,7 +180,7 @@ class Handle(asyncio.Future[T]):
 
     def _wake(self) -> None:
         if self._wakers:
-            wakers, self._wakers = self._wakers, []
+            wakers, self._wakers = self._wakers, ()
             for waker in wakers:
                 if not waker.done():
                     waker.set_result(None)

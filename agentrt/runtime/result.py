@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from agentrt.errors import AgentrtError, RunCancelled, RunError, UpstreamFailed
+from agentrt.graph.analysis import critical_path
 from agentrt.graph.machine import Node
 from agentrt.types import RunId, RunStatus, StepId, StepKind, StepStatus, Usage
 
 R_co = TypeVar("R_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class StepRecord:
+class StepRecord(NamedTuple):
     """One step of a finished run. Times are seconds since the run started; ``None`` when that never happened."""
 
     id: StepId
@@ -58,23 +59,17 @@ class StepRecord:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunResult(Generic[R_co]):
-    """How a run ended. ``seconds`` is its whole time, ``critical_path_seconds`` that of its longest chain of steps.
-
-    ``edges`` are pairs (before, after) of step ids: data that was handed on, and what the program had awaited.
-    """
+    """How a run ended, and its finished graph. ``seconds`` is the whole time it took."""
 
     id: RunId
     program: str
     status: RunStatus
     seconds: float
-    critical_path_seconds: float
-    steps: tuple[StepRecord, ...] = field(repr=False)
-    edges: tuple[tuple[StepId, StepId], ...] = field(repr=False)
-    usage: Usage
     error: RunError | None
     value: R_co | None
+    nodes: tuple[Node, ...] = field(repr=False)
 
     @property
     def output(self) -> R_co:
@@ -82,6 +77,26 @@ class RunResult(Generic[R_co]):
         if self.error is not None:
             raise self.error
         return self.value  # type: ignore[return-value]  # without an error it is the program's, None included
+
+    @cached_property
+    def steps(self) -> tuple[StepRecord, ...]:
+        """Every step, in the order in which the program called them."""
+        return tuple(StepRecord.of(node) for node in self.nodes)
+
+    @cached_property
+    def edges(self) -> tuple[tuple[StepId, StepId], ...]:
+        """Pairs (before, after) of step ids: data that was handed on, and what the program had awaited."""
+        return tuple((before.id, node.id) for node in self.nodes for before in (*node.inputs, *node.after))
+
+    @cached_property
+    def usage(self) -> Usage:
+        """The tokens of all steps together."""
+        return sum((node.usage for node in self.nodes), Usage())
+
+    @cached_property
+    def critical_path_seconds(self) -> float:
+        """The time of the longest chain of steps, each after what it depended on."""
+        return critical_path(self.nodes).seconds
 
     def to_json(self) -> dict[str, Any]:
         """The run as ``agentrt run --json`` prints it; ``output`` becomes plain JSON, by ``str`` if need be."""

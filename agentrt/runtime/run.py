@@ -16,12 +16,11 @@ from agentrt.graph.machine import Machine, Node
 from agentrt.runtime.driver import Driver, all_ended
 from agentrt.runtime.feed import Feed
 from agentrt.runtime.handle import Handle, owner
-from agentrt.runtime.result import RunResult, StepRecord, brief
+from agentrt.runtime.result import RunResult, brief
 from agentrt.runtime.scope import Scope
 from agentrt.runtime.spec import StepSpec
-from agentrt.runtime.timing import critical_path_seconds
-from agentrt.runtime.wiring import Wiring, handles_in
-from agentrt.types import RunId, RunStatus, StepId, Usage
+from agentrt.runtime.wiring import Wiring, taken
+from agentrt.types import RunId, RunStatus, StepId
 
 if TYPE_CHECKING:
     from agentrt.runtime.runtime import Runtime
@@ -59,13 +58,17 @@ class Run(Generic[T]):
         self.loop = asyncio.get_running_loop()
         self.machine = Machine(limits)
         self.sessions = count(1)
-        self._clock = clock
-        self._zero = clock()
+        zero = clock()
+
+        def now() -> float:
+            return clock() - zero
+
+        self._now = now
         self._max_pending = max_pending
         self._cancelled: str | None = None
         root = Node(StepId(spec.name), spec.name, "program")
-        self._feed = Feed(id, root, observers, lambda: self.now)
-        self._driver = Driver(self.machine, self._feed, self.loop, lambda: self.now)
+        self._feed = Feed(id, root, observers, now)
+        self._driver = Driver(self.machine, self._feed, self.loop, now)
         self._wiring = Wiring(root, self._driver.add_join)
         self._feed.begun(spec.name, args, kwargs, wall())
         self._root: Handle[T] = Handle(self, root, spec, args, kwargs, False, copy_context())
@@ -79,7 +82,7 @@ class Run(Generic[T]):
     @property
     def now(self) -> float:
         """Seconds since the run started."""
-        return self._clock() - self._zero
+        return self._now()
 
     @property
     def nodes(self) -> list[Node]:
@@ -114,7 +117,7 @@ class Run(Generic[T]):
         """Put a call into the graph; it starts at once if it can. ``after`` are further steps to wait for."""
         self._check_open(parent, spec)
         scope = parent.scope or self._driver.open(parent)
-        found = handles_in(spec, args, kwargs)
+        found, args, kwargs = taken(spec, args, kwargs)
         nested = bool(found)
         found.extend(after)
         for one in found:
@@ -190,18 +193,14 @@ class Run(Generic[T]):
         return f"program {step!r} failed: {what}" if step == self._root.id else f"step {step!r} failed: {what}"
 
     def _result(self, status: RunStatus, error: RunError | None) -> RunResult[T]:
-        nodes = self.nodes
         return RunResult(
             id=self.id,
             program=self._root.id,
             status=status,
             seconds=self.now,
-            critical_path_seconds=critical_path_seconds(nodes),
-            steps=tuple(StepRecord.of(node) for node in nodes),
-            edges=tuple((before.id, node.id) for node in nodes for before in (*node.inputs, *node.after)),
-            usage=sum((node.usage for node in nodes), Usage()),
             error=error,
             value=self._root.result() if error is None else None,
+            nodes=tuple(self.nodes),
         )
 
 

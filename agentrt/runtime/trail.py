@@ -9,21 +9,28 @@ made it, keeps its own steps to itself, and gives them back when it has ended, s
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 from agentrt.graph.machine import Node
 
+_NOTHING: Final[Mapping[Node, None]] = {}
+
 
 class Trail:
-    """What one asyncio task has waited for. ``nodes`` is an ordered set; those implied by later ones are left out."""
+    """What one asyncio task has waited for. ``nodes`` is an ordered set; those implied by later ones are left out.
 
-    __slots__ = ("branches", "nodes", "task")
+    ``inherited`` are the nodes it began with: one that has left ``nodes`` since then is implied by others there.
+    """
 
-    def __init__(self, task: asyncio.Task[Any] | None, nodes: dict[Node, None]) -> None:
+    __slots__ = ("branches", "inherited", "nodes", "task")
+
+    def __init__(self, task: asyncio.Task[Any] | None, inherited: Mapping[Node, None] = _NOTHING) -> None:
         self.task = task
-        self.nodes = nodes
-        self.branches: list[Trail] = []
+        self.inherited = inherited
+        self.nodes: dict[Node, None] = dict(inherited)
+        self.branches: list[Trail] | None = None  # most steps have none
 
     def front(self) -> tuple[Node, ...]:
         """The steps that a step made now comes after: watched, done, and not before another such step."""
@@ -47,13 +54,21 @@ class Trail:
     def _gather(self) -> None:
         """Take over the trails of branches whose task has ended."""
         running = []
-        for branch in self.branches:
+        for branch in self.branches or ():
             if branch.task is None or branch.task.done():
                 branch._gather()
-                self.nodes.update(branch.nodes)
+                self._take_over(branch)
             else:
                 running.append(branch)
-        self.branches = running
+        self.branches = running or None
+
+    def _take_over(self, branch: Trail) -> None:
+        for node in branch.inherited:
+            if node not in branch.nodes:
+                self.nodes.pop(node, None)
+        for node in branch.nodes:
+            if node not in branch.inherited:
+                self.nodes[node] = None
 
 
 trail: ContextVar[Trail | None] = ContextVar("agentrt_trail", default=None)
@@ -64,10 +79,12 @@ def current_trail() -> Trail:
     task = asyncio.current_task()
     here = trail.get()
     if here is None:
-        here = Trail(task, {})
+        here = Trail(task)
         trail.set(here)
     elif here.task is not task:
         branch = Trail(task, dict(here.nodes))
+        if here.branches is None:
+            here.branches = []
         here.branches.append(branch)
         trail.set(branch)
         return branch

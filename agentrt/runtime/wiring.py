@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from agentrt.errors import ProgramError
 from agentrt.graph.machine import Node
-from agentrt.runtime.arguments import find
+from agentrt.runtime.arguments import collect
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.scope import Scope
 from agentrt.runtime.spec import StepSpec
@@ -85,16 +85,15 @@ class Wiring:
         return node
 
 
-def handles_in(spec: StepSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Handle[Any]]:
-    """Every handle inside the arguments of a call. Raises ``ProgramError`` for an argument that contains itself."""
+def taken(spec: StepSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Handle[Any]], Any, Any]:
+    """The handles inside the arguments of a call, and the arguments as they are now.
+
+    Raises ``ProgramError`` for an argument that contains itself.
+    """
     found: list[Handle[Any]] = []
     try:
-        for value in args:
-            find(value, found)
-        for value in kwargs.values():
-            find(value, found)
+        return found, collect(args, found) if args else args, collect(kwargs, found) if kwargs else kwargs
     except RecursionError as error:
         raise ProgramError(
             f"step {spec.name!r}: an argument contains itself, or is nested too deeply; pass a flat value"
         ) from error
-    return found

@@ -621,3 +621,16 @@ def test_bad_options_are_named(options: Any, expected: str) -> None:
     """A wrong option says what it is and what is possible."""
     with pytest.raises(ConfigError, match=expected):
         double.with_(**options)
+
+
+async def test_changing_a_list_after_the_call_changes_nothing(watched: Watched) -> None:
+    """A step is given what its arguments were when it was called."""
+
+    @program
+    async def main() -> int:
+        parts = [double(1)]
+        first = total(parts)
+        parts.append(double(2))
+        return await first
+
+    assert (await watched.runtime.run(main)).output == 2

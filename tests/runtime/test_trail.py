@@ -10,8 +10,6 @@ import pytest
 from agentrt import Handle, Runtime, program, step
 from agentrt.runtime.wiring import WIDE_FRONT
 
-known_gap = pytest.mark.xfail(strict=True, reason="tasks made before the first await have no trail to join")
-
 
 @step
 async def do(name: str) -> str:
@@ -106,7 +104,6 @@ async def chain(*names: str) -> None:
 BRANCHES = {"start>a", "a>b", "start>x", "x>y", "b>end", "y>end"}
 
 
-@known_gap
 async def test_branches_in_gather_stay_apart_and_join_behind() -> None:
     """Coroutines that gather runs side by side have chains of their own; what follows comes after all of them."""
 
@@ -119,7 +116,6 @@ async def test_branches_in_gather_stay_apart_and_join_behind() -> None:
     assert await edges(main) == BRANCHES
 
 
-@known_gap
 async def test_branches_in_a_task_group_stay_apart_and_join_behind() -> None:
     """The same with ``TaskGroup``."""
 
@@ -134,7 +130,6 @@ async def test_branches_in_a_task_group_stay_apart_and_join_behind() -> None:
     assert await edges(main) == BRANCHES
 
 
-@known_gap
 async def test_branches_in_wait_stay_apart_and_join_behind() -> None:
     """The same with ``asyncio.wait``."""
 
@@ -173,7 +168,6 @@ async def test_branches_inside_branches_join_in_their_own() -> None:
     }
 
 
-@known_gap
 async def test_branches_at_the_very_start_join_behind() -> None:
     """A program that begins with branches, having awaited nothing yet, comes after them all the same."""
 
@@ -185,7 +179,6 @@ async def test_branches_at_the_very_start_join_behind() -> None:
     assert await edges(main) == {"a>b", "b>end", "x>end"}
 
 
-@known_gap
 async def test_a_branch_still_running_is_not_before() -> None:
     """What a task of one's own awaited comes before the next step only when the task has ended."""
     gate = asyncio.Event()
