@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from agentrt.graph.compile_reader import Reader
-from agentrt.graph.compile_values import PLAIN, Function, StepDef, Value
+from agentrt.graph.compile.reader import Reader
+from agentrt.graph.compile.values import PLAIN, Function, StepDef, Value
 from agentrt.types import StepKind
 
 _KINDS: dict[str, StepKind] = {"tool": "tool", "step": "python", "program": "program"}

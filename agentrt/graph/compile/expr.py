@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from agentrt.graph.compile_calls import read_call
-from agentrt.graph.compile_members import bind, each_member, refuse
-from agentrt.graph.compile_reader import Reader, Stop
-from agentrt.graph.compile_values import PLAIN, Function, Namespace, Value, both, choose, items, many
+from agentrt.graph.compile.calls import read_call
+from agentrt.graph.compile.members import bind, each_member, refuse
+from agentrt.graph.compile.reader import Reader, Stop
+from agentrt.graph.compile.values import PLAIN, Function, Namespace, Value, both, choose, items, many
 
 _AS_THEY_ARE: Final = (ast.Is, ast.IsNot, ast.In, ast.NotIn)
 

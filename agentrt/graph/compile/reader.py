@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from agentrt.errors import GraphError
-from agentrt.graph.compile_build import Builder, Front, Link, links
-from agentrt.graph.compile_module import Module
-from agentrt.graph.compile_values import PLAIN, StepDef, Value, both, choose, waiting
+from agentrt.graph.compile.build import Builder, Front, Link, links
+from agentrt.graph.compile.module import Module
+from agentrt.graph.compile.values import PLAIN, StepDef, Value, both, choose, waiting
 from agentrt.graph.template import EdgeKind, TemplateId, TemplateKind
 from agentrt.types import Place
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
-from agentrt.graph.render_model import Drawing, DrawnEdge, DrawnNode, clean
+from agentrt.graph.render.model import Drawing, DrawnEdge, DrawnNode, clean
 
 WIDTH = 80
 _TREE = 40

@@ -6,14 +6,14 @@ import ast
 from collections.abc import Callable
 from typing import Any, Final
 
-from agentrt.graph.compile_build import Front, Link
-from agentrt.graph.compile_define import define_step
-from agentrt.graph.compile_expr import look_up
-from agentrt.graph.compile_loop import read_loop
-from agentrt.graph.compile_members import absorb, bind, each_member, refuse
-from agentrt.graph.compile_names import assigned_names
-from agentrt.graph.compile_reader import End, Reader, Stop
-from agentrt.graph.compile_values import PLAIN, Function, Namespace, Value, choose, items
+from agentrt.graph.compile.build import Front, Link
+from agentrt.graph.compile.define import define_step
+from agentrt.graph.compile.expr import look_up
+from agentrt.graph.compile.loop import read_loop
+from agentrt.graph.compile.members import absorb, bind, each_member, refuse
+from agentrt.graph.compile.names import assigned_names
+from agentrt.graph.compile.reader import End, Reader, Stop
+from agentrt.graph.compile.values import PLAIN, Function, Namespace, Value, choose, items
 
 _OWN: Final = ("Agent", "each", "program", "step", "tool")
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from agentrt.graph.compile_define import with_options
-from agentrt.graph.compile_members import absorb
-from agentrt.graph.compile_reader import Reader
-from agentrt.graph.compile_steps import Arguments, call_step, controls, turn
-from agentrt.graph.compile_values import PLAIN, StepDef, Value, both, items, many
+from agentrt.graph.compile.define import with_options
+from agentrt.graph.compile.members import absorb
+from agentrt.graph.compile.reader import Reader
+from agentrt.graph.compile.steps import Arguments, call_step, controls, turn
+from agentrt.graph.compile.values import PLAIN, StepDef, Value, both, items, many
 
 
 def _step_method(reader: Reader, base: Value, name: str, call: Arguments) -> Value | None:

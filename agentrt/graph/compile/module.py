@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agentrt.errors import ProgramError
 
 if TYPE_CHECKING:
-    from agentrt.graph.compile_values import Value
+    from agentrt.graph.compile.values import Value
 
 MAX_TEXT = 48
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import cast
 
 from agentrt.errors import ProgramError
-from agentrt.graph.compile_expr import EXPRESSIONS
-from agentrt.graph.compile_flow import STATEMENTS
-from agentrt.graph.compile_inline import close, parameters
-from agentrt.graph.compile_module import Module, too_deep
-from agentrt.graph.compile_names import bound_names
-from agentrt.graph.compile_reader import Frame, Reader, Stop
-from agentrt.graph.compile_values import PLAIN, Function, StepDef
+from agentrt.graph.compile.expr import EXPRESSIONS
+from agentrt.graph.compile.flow import STATEMENTS
+from agentrt.graph.compile.inline import close, parameters
+from agentrt.graph.compile.module import Module, too_deep
+from agentrt.graph.compile.names import bound_names
+from agentrt.graph.compile.reader import Frame, Reader, Stop
+from agentrt.graph.compile.values import PLAIN, Function, StepDef
 from agentrt.graph.template import STEP_KINDS, KnownStep, Template
 from agentrt.types import StepId, StepKind
 

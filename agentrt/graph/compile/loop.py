@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from agentrt.graph.compile_build import Link
-from agentrt.graph.compile_names import assigned_names
-from agentrt.graph.compile_reader import MAX_UNROLLED, End, Reader, Stop
-from agentrt.graph.compile_values import PLAIN, Value, both, choose, waiting
+from agentrt.graph.compile.build import Link
+from agentrt.graph.compile.names import assigned_names
+from agentrt.graph.compile.reader import MAX_UNROLLED, End, Reader, Stop
+from agentrt.graph.compile.values import PLAIN, Value, both, choose, waiting
 from agentrt.graph.template import TemplateId
 
 MAX_ROUNDS = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import NoReturn
 
-from agentrt.graph.compile_reader import Reader
-from agentrt.graph.compile_values import Value
+from agentrt.graph.compile.reader import Reader
+from agentrt.graph.compile.values import Value
 
 
 def check_bound(reader: Reader, node: ast.Call, seen: int, function: Value) -> None:

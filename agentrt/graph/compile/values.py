@@ -11,7 +11,7 @@ from agentrt.graph.template import TemplateId
 from agentrt.types import Place, StepKind
 
 if TYPE_CHECKING:
-    from agentrt.graph.compile_module import Module
+    from agentrt.graph.compile.module import Module
 
 Sort: TypeAlias = Literal[
     "plain", "handle", "task", "items", "step", "maker", "session", "function", "foreign", "module", "choice"

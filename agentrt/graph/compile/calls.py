@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from agentrt.graph.compile_build import Link
-from agentrt.graph.compile_define import define_agent, define_step, maker
-from agentrt.graph.compile_inline import call_function
-from agentrt.graph.compile_members import each_member, refuse
-from agentrt.graph.compile_methods import METHODS
-from agentrt.graph.compile_reader import Reader
-from agentrt.graph.compile_steps import Arguments, call_step, controls, turn
-from agentrt.graph.compile_unbound import check_bound
-from agentrt.graph.compile_values import PLAIN, Value, both, choose, items, many
+from agentrt.graph.compile.build import Link
+from agentrt.graph.compile.define import define_agent, define_step, maker
+from agentrt.graph.compile.inline import call_function
+from agentrt.graph.compile.members import each_member, refuse
+from agentrt.graph.compile.methods import METHODS
+from agentrt.graph.compile.reader import Reader
+from agentrt.graph.compile.steps import Arguments, call_step, controls, turn
+from agentrt.graph.compile.unbound import check_bound
+from agentrt.graph.compile.values import PLAIN, Value, both, choose, items, many
 
 
 def read_call(reader: Reader, node: ast.Call) -> Value:

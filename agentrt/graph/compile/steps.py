@@ -6,10 +6,10 @@ import ast
 from dataclasses import dataclass
 from typing import Any
 
-from agentrt.graph.compile_build import Link
-from agentrt.graph.compile_inline import expand
-from agentrt.graph.compile_reader import Reader
-from agentrt.graph.compile_values import PLAIN, StepDef, Value, both
+from agentrt.graph.compile.build import Link
+from agentrt.graph.compile.inline import expand
+from agentrt.graph.compile.reader import Reader
+from agentrt.graph.compile.values import PLAIN, StepDef, Value, both
 
 
 @dataclass(frozen=True, slots=True)

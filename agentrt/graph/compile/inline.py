@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 
-from agentrt.graph.compile_build import Link
-from agentrt.graph.compile_names import bound_names
-from agentrt.graph.compile_reader import MAX_CALLS, MAX_EXPANDED, End, Frame, Reader
-from agentrt.graph.compile_values import PLAIN, Function, StepDef, Value, both, items, many, waiting
+from agentrt.graph.compile.build import Link
+from agentrt.graph.compile.names import bound_names
+from agentrt.graph.compile.reader import MAX_CALLS, MAX_EXPANDED, End, Frame, Reader
+from agentrt.graph.compile.values import PLAIN, Function, StepDef, Value, both, items, many, waiting
 from agentrt.graph.template import TemplateId, TemplateKind
 
 MAX_STACK = 30

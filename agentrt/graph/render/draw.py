@@ -7,12 +7,12 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from agentrt.errors import ConfigError
 from agentrt.graph.analysis import LiveNode
-from agentrt.graph.render_dot import to_dot
-from agentrt.graph.render_json import to_json
-from agentrt.graph.render_mermaid import to_mermaid
-from agentrt.graph.render_model import Drawing, of_run, of_template
-from agentrt.graph.render_svg import to_svg
-from agentrt.graph.render_text import to_text
+from agentrt.graph.render.dot import to_dot
+from agentrt.graph.render.json import to_json
+from agentrt.graph.render.mermaid import to_mermaid
+from agentrt.graph.render.model import Drawing, of_run, of_template
+from agentrt.graph.render.svg import to_svg
+from agentrt.graph.render.text import to_text
 from agentrt.graph.template import Template
 
 Format: TypeAlias = Literal["text", "json", "mermaid", "dot", "svg"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from agentrt.graph.render_model import Drawing, DrawnEdge, DrawnNode, clean
+from agentrt.graph.render.model import Drawing, DrawnEdge, DrawnNode, clean
 
 _SHAPES: Final = {
     "start": ("([", "])"),

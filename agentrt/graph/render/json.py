@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from agentrt.graph.render_model import Drawing
+from agentrt.graph.render.model import Drawing
 
 
 def to_json(drawing: Drawing) -> str:

@@ -7,8 +7,8 @@ from html import escape
 from itertools import pairwise
 from typing import Final
 
-from agentrt.graph.render_layout import HEADER, PADDING, Box, Layout, Route, lay_out
-from agentrt.graph.render_model import Drawing, DrawnEdge, DrawnNode, clean
+from agentrt.graph.render.layout import HEADER, PADDING, Box, Layout, Route, lay_out
+from agentrt.graph.render.model import Drawing, DrawnEdge, DrawnNode, clean
 
 MARGIN = 24.0
 _LETTER = 7.4

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 
-from agentrt.graph.compile_loop import read_loop, unroll
-from agentrt.graph.compile_reader import End, Reader
-from agentrt.graph.compile_values import Value, both, choose, items, many
-from agentrt.graph.compile_values import waiting as with_waits
+from agentrt.graph.compile.loop import read_loop, unroll
+from agentrt.graph.compile.reader import End, Reader
+from agentrt.graph.compile.values import Value, both, choose, items, many
+from agentrt.graph.compile.values import waiting as with_waits
 
 MAX_UNROLL = 32
 MAX_KNOWN = 1_000
