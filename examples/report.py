@@ -58,7 +58,8 @@ editor = Agent("editor", system="You write headlines of at most eight words.", m
 async def report(topic: str = "sea otters") -> str:
     """A short report on a topic."""
     facts = search(topic)  # starts at once
-    outline = planner(f"A report on {topic} may speak of {', '.join(NOTES)}. Choose.")  # runs beside the search, nobody said so
+    # runs beside the search, nobody said so
+    outline = planner(f"A report on {topic} may speak of {', '.join(NOTES)}. Choose.")
     sections = list(dict.fromkeys((await outline).sections))
     notes = [pick(facts, section) for section in sections]  # fan-out: data decides how wide
     parts = [writer("Say this in other words:", note) for note in notes]

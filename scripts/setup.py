@@ -65,7 +65,9 @@ def install(marker: Path, dev: bool) -> int:
     ]
     for number, (what, command) in enumerate(steps, 1):
         say(f"[{number}/{len(steps)}] {what}")
-        done = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
         if done.returncode:
             print(done.stdout, file=sys.stderr)
             return fail(f"setting up {what} failed, see above; {way_out(done.stdout)}")

@@ -36,8 +36,14 @@ def guarded(build: Callable[[], ArgumentParser], argv: Sequence[str] | None) -> 
 
 
 def complain(message: str) -> None:
-    """Write one line to standard error, as this program's."""
-    print(f"agentrt: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    """Write one line to standard error, as this program's; what a message says beyond its first line stands above.
+
+    Such is the end of an engine's log.
+    """
+    line, _, detail = message.partition("\n")
+    if detail.strip():
+        print(detail.rstrip(), file=sys.stderr)
+    print(f"agentrt: {' '.join(line.split())}", file=sys.stderr, flush=True)
 
 
 def exit_code(error: BaseException) -> int:

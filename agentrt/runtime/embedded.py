@@ -64,6 +64,7 @@ class EmbeddedExecutor:
 
         found = await asyncio.to_thread(discover) if self._spec is None else None
         where = found or await self._own()
+        self._story = where.exit_story
         executor = SGLangExecutor(where.url, api_key=where.api_key)
         self._stack.push_async_callback(executor.close)
         return executor
@@ -78,7 +79,6 @@ class EmbeddedExecutor:
             failed = False
         finally:
             progress.close(failed=failed)
-        self._story = engine.exit_story
         return engine
 
 

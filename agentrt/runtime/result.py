@@ -124,10 +124,10 @@ class RunResult(Generic[R_co]):
 
 
 def brief(error: BaseException) -> str:
-    """One line for an error: agentrt's own messages as they are, others with the name of their type."""
+    """One line for an error: the first of agentrt's own messages as it is, others with the name of their type."""
     text = " ".join(str(error).split())
     if isinstance(error, AgentrtError) and text:
-        return text
+        return " ".join(str(error).partition("\n")[0].split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

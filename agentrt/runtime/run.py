@@ -10,7 +10,7 @@ from contextvars import copy_context
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from agentrt.errors import ProgramError, RunCancelled, RunError, RunFailed
+from agentrt.errors import AgentrtError, ProgramError, RunCancelled, RunError, RunFailed
 from agentrt.events import Observer
 from agentrt.graph.machine import Machine, Node
 from agentrt.runtime.driver import Driver, all_ended
@@ -187,7 +187,7 @@ class Run(Generic[T]):
 
     def _blame(self, cause: BaseException) -> str:
         step = getattr(cause, "__agentrt_step__", self._root.id)
-        what = brief(cause)
+        what = str(cause) if isinstance(cause, AgentrtError) else brief(cause)
         if f"step {step!r}" in what:
             return what
         return f"program {step!r} failed: {what}" if step == self._root.id else f"step {step!r} failed: {what}"
