@@ -64,10 +64,11 @@ def run(options: argparse.Namespace) -> int:
     """Run the program and print what came of it; the exit code is its status."""
     from agentrt.cli.inputs import read_inputs
     from agentrt.cli.output import print_json, print_output, stdout_set_aside
-    from agentrt.sdk.loader import load_program
+    from agentrt.sdk.loader import check_graph, load_program
 
     with stdout_set_aside():
         program = load_program(options.program)
+        check_graph(program)
         args, kwargs = read_inputs(program, options.input, options.inputs)
         display = _display(options.json)
         result = _execute(options, program, args, kwargs, display)

@@ -67,8 +67,8 @@ class SGLangExecutor(OpenAIExecutor):
         if self._endpoint == "native":
             return await self._generate(request, emit, model, settings)
         body = chat_body(request, model) | _extensions(request, settings)
-        for tool in body.get("tools", ()):
-            tool["function"]["strict"] = True  # the arguments of a call are held to the tool's schema
+        if request.tools:
+            body["tools"] = _tools(request)
         return await self._complete(request, body, emit)
 
     async def settings(self) -> Settings:
@@ -96,13 +96,21 @@ class SGLangExecutor(OpenAIExecutor):
         """The prompt's tokens: the server renders the conversation exactly as for a chat completion."""
         body: dict[str, Any] = {"model": model, "messages": [chat_message(m) for m in request.messages]}
         if request.tools:
-            body["tools"] = [chat_tool(tool) for tool in request.tools]
+            body["tools"] = _tools(request)
             body["tool_choice"] = request.tool_choice
         answer = await self._server.post("/v1/tokenize", body)
         tokens = answer.get("tokens") if isinstance(answer, dict) else None
         if not isinstance(tokens, list):
             raise broken(self.name, self.url, "/v1/tokenize gave no tokens")
         return tokens
+
+
+def _tools(request: ModelRequest) -> list[dict[str, Any]]:
+    """The tools in the wire's shape, each strict: the arguments of a call are held to the tool's schema."""
+    tools = [chat_tool(tool) for tool in request.tools]
+    for tool in tools:
+        tool["function"]["strict"] = True
+    return tools
 
 
 def _extensions(request: ModelRequest, settings: Settings) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
@@ -30,6 +31,20 @@ def load_program(target: str) -> Program[..., Any]:
     where, name = split_target(target)
     module = _load_file(Path(where)) if _is_file(where) else _load_module(where)
     return _choose(module, where, name)
+
+
+def check_graph(program: Program[..., Any]) -> None:
+    """Read the program's step graph from its source. Raises ``GraphError`` with the place of what cannot work.
+
+    That is before anything runs or costs tokens: a cycle, an unknown tool, two steps of one name. A source that cannot
+    be read (code made at run time, one too deep for the reader) is no reason to refuse a program that Python accepts.
+    """
+    from agentrt.graph import read_template
+
+    function = program.function
+    with suppress(OSError, ProgramError):
+        source = Path(function.__code__.co_filename)
+        read_template(source.read_text(encoding="utf-8"), str(source), function.__name__)
 
 
 def asks_a_model(program: Program[..., Any]) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agentrt.errors import ProgramError
-from agentrt.sdk.loader import load_program, split_target
+from agentrt.errors import GraphError, ProgramError
+from agentrt.sdk.loader import check_graph, load_program, split_target
 
 Write = Callable[[str, str], Path]
 
@@ -100,3 +100,15 @@ def test_the_users_own_line_is_named(write: Write) -> None:
 def test_targets_are_split_at_their_last_colon(target: str, parts: tuple[str, str | None]) -> None:
     """A name follows the last colon; a path may have colons of its own."""
     assert split_target(target) == parts
+
+
+def test_an_impossible_graph_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    """A cycle is named with its place in the source, and no step of the program is called."""
+    source = tmp_path / "knot.py"
+    source.write_text(
+        "from agentrt import program, step\n"
+        "@step\nasync def f(x: int) -> int: return x\n"
+        "@program\nasync def main() -> int:\n    a = f(b)\n    b = f(a)\n    return await b\n"
+    )
+    with pytest.raises(GraphError, match=r"knot\.py:6: a cycle: 'b' needs 'a' needs 'b'"):
+        check_graph(load_program(str(source)))
