@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agentrt.sdk import (
         Agent,
         AgentOptions,
+        Completed,
         Handle,
         Options,
         Program,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         Step,
         StepRecord,
         Tool,
+        command,
         each,
         mcp_tools,
         program,
@@ -46,6 +48,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Agent",
     "AgentOptions",
+    "Completed",
     "Handle",
     "Options",
     "Program",
@@ -57,6 +60,7 @@ __all__ = [
     "StepRecord",
     "Tool",
     "__version__",
+    "command",
     "each",
     "mcp_tools",
     "program",

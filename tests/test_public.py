@@ -29,6 +29,7 @@ def test_the_public_names_are_these() -> None:
     assert sorted(agentrt.__all__) == [
         "Agent",
         "AgentOptions",
+        "Completed",
         "Handle",
         "Options",
         "Program",
@@ -40,6 +41,7 @@ def test_the_public_names_are_these() -> None:
         "StepRecord",
         "Tool",
         "__version__",
+        "command",
         "each",
         "mcp_tools",
         "program",

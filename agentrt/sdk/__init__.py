@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentrt.runtime import Handle, Run, RunResult, Runtime, StepRecord
 from agentrt.sdk.agents import Agent, AgentOptions, Session
+from agentrt.sdk.commands import Completed, command
 from agentrt.sdk.entry import run
 from agentrt.sdk.fanout import each
 from agentrt.sdk.mcp import mcp_tools
@@ -13,6 +14,7 @@ from agentrt.sdk.tools import Tool, tool
 __all__ = [
     "Agent",
     "AgentOptions",
+    "Completed",
     "Handle",
     "Options",
     "Program",
@@ -23,6 +25,7 @@ __all__ = [
     "Step",
     "StepRecord",
     "Tool",
+    "command",
     "each",
     "mcp_tools",
     "program",
