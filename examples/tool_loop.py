@@ -31,10 +31,10 @@ guide = Agent(
 
 
 @program
-async def pack(city: City = "Oslo") -> str:
-    """What to wear in a city."""
-    return await guide(f"I travel to {city}. What is the temperature there?")
+async def weather(city: City = "Oslo") -> str:
+    """The weather of a city."""
+    return await guide(f"What is the temperature in {city}?")
 
 
 if __name__ == "__main__":
-    print(run(pack).output)
+    print(run(weather).output)
