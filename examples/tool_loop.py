@@ -16,12 +16,12 @@ TEMPERATURES: dict[City, int] = {"Oslo": -4, "Lima": 19, "Cairo": 31}
 @tool
 async def temperature(city: City) -> str:
     """The temperature in a city right now, in degrees Celsius."""
-    return f"It is {TEMPERATURES[city]} degrees Celsius in {city}."
+    return f"The temperature in {city} is {TEMPERATURES[city]} degrees Celsius."
 
 
 guide = Agent(
     "guide",
-    system="You help travellers. Look up the temperature first, then answer in one sentence.",
+    system="Answer with the words of the tool.",
     tools=[temperature],
     tool_use="once",  # a small model needs to be told: call a tool first, then answer
     parallel_tools=False,
