@@ -15,6 +15,7 @@ from agentrt.runtime.limit import in_time
 from agentrt.runtime.result import brief
 from agentrt.runtime.scope import Scope
 from agentrt.runtime.trail import Trail, trail
+from agentrt.types import StepId
 
 
 class Driver:
@@ -55,6 +56,15 @@ class Driver:
             return False
         self._carry_out(self._machine.cancel(handle.node, self._now()))
         return True
+
+    def leave_behind(self) -> list[StepId]:
+        """Count the steps that still run as cancelled, nobody waits for them any more; give those that held it up."""
+        left = [handle for handle in self.tasks if not handle.node.finished]
+        callers = {handle.parent for handle in left}
+        for handle in left:
+            self.tasks[handle].cancel()
+            self._was_cancelled(handle)
+        return [handle.id for handle in left if handle not in callers]
 
     # -- instructions ----------------------------------------------------------------------------------------
 
@@ -122,10 +132,11 @@ class Driver:
             self._failed(handle, error)
             raise
         else:
-            instructions = self._machine.finish(node, self._now())
-            handle.settle(value)
-            self._feed.ended(node)
-            self._carry_out(instructions)
+            if not node.finished:  # else it was left behind, and is late
+                instructions = self._machine.finish(node, self._now())
+                handle.settle(value)
+                self._feed.ended(node)
+                self._carry_out(instructions)
         finally:
             del self.tasks[handle]
 
@@ -153,6 +164,8 @@ class Driver:
         await all_ended(scope.handles)
 
     def _was_cancelled(self, handle: Handle[Any]) -> None:
+        if handle.node.finished:
+            return
         instructions = self._machine.cancelled(handle.node, self._now())
         if handle.scope is not None:
             self._cancel_all(handle.scope)
@@ -161,8 +174,12 @@ class Driver:
         self._carry_out(instructions)
 
     def _was_broken(self, handle: Handle[Any], error: BaseException) -> None:
-        attempt = handle.node.attempt
-        if handle.scope is None and not self.closing and handle.spec.may_retry(error, attempt):
+        try:
+            again = handle.scope is None and not self.closing and handle.spec.may_retry(error, handle.node.attempt)
+        except Exception as broken:  # noqa: BLE001 - ``retry_on`` is the user's code; its error has this one as context
+            self._failed(handle, broken)
+            return
+        if again:
             self._try_again(handle, error)
         else:
             self._failed(handle, error)
@@ -181,6 +198,8 @@ class Driver:
 
     def _failed(self, handle: Handle[Any], error: BaseException) -> None:
         node = handle.node
+        if node.finished:
+            return
         instructions = self._machine.fail(node, error, self._now())
         _sign(error, node)
         handle.settle_error(error)

@@ -82,4 +82,4 @@ class Feed:
                 observer(event)
             except Exception:  # noqa: BLE001 - whatever it is, it must not break the run
                 _log.exception("run %s: observer %r failed and is told nothing further", self._run, observer)
-                self._observers.remove(observer)
+                self._observers = [one for one in self._observers if one is not observer]

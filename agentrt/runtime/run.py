@@ -29,14 +29,18 @@ T = TypeVar("T")
 _log = logging.getLogger("agentrt")
 
 GRACE: Final = 10.0
-"""Seconds that a cancelled step may take to clean up before the run is called ended without it."""
+"""Seconds that the steps of a cancelled run may take to clean up before it is called ended without them."""
+
+MAX_PENDING: Final = 100_000
+"""Unfinished steps that one run may hold."""
 
 
 class Run(Generic[T]):
     """One execution of one program; ``await`` it for its ``RunResult``, whatever the outcome.
 
     Nothing of it is running any more when that is there: no task and no request. ``max_pending`` bounds the unfinished
-    steps; a program that calls more at once gets an error that names the way out.
+    steps; a program that calls more at once gets an error that names the way out. A step that swallows its
+    cancellation is named in the log and left behind ``grace`` seconds after its run was cancelled.
     """
 
     def __init__(
@@ -51,7 +55,8 @@ class Run(Generic[T]):
         wall: Callable[[], float],
         limits: dict[str, int | None],
         observers: Iterable[Observer] = (),
-        max_pending: int = 100_000,
+        max_pending: int = MAX_PENDING,
+        grace: float = GRACE,
     ) -> None:
         self.id = id
         self.runtime = runtime
@@ -65,6 +70,7 @@ class Run(Generic[T]):
 
         self._now = now
         self._max_pending = max_pending
+        self._grace = grace
         self._cancelled: str | None = None
         root = Node(StepId(spec.name), spec.name, "program")
         self._feed = Feed(id, root, observers, now)
@@ -100,6 +106,7 @@ class Run(Generic[T]):
             self._cancelled = reason
             self._driver.closing = True
             self._driver.cancel(self._root)
+            self.loop.call_later(self._grace, self._give_up)
 
     def cancel_step(self, handle: Handle[Any]) -> bool:
         """Cancel one step and the steps it called. ``False`` when it is finished already."""
@@ -163,14 +170,16 @@ class Run(Generic[T]):
         return result
 
     async def _reap(self) -> None:
-        """Wait until no task is left; one that ignores its cancellation is named and left behind."""
-        tasks = self._driver.tasks
-        left = set(tasks.values())
+        """Wait for tasks whose handle somebody else resolved: the step itself still runs."""
+        left = [task for handle, task in self._driver.tasks.items() if not handle.node.finished]
         if left:
-            _, left = await asyncio.wait(left, timeout=GRACE)
-        if left:
-            names = ", ".join(handle.id for handle, task in tasks.items() if task in left)
-            _log.warning("run %s: still running %g s after being cancelled: %s", self.id, GRACE, names)
+            await asyncio.wait(left, timeout=self._grace)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Go on without the steps that still run."""
+        if left := self._driver.leave_behind():
+            _log.warning("run %s: left behind after %g s, still running: %s", self.id, self._grace, ", ".join(left))
 
     def _verdict(self) -> RunError | None:
         root = self._root

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar
@@ -15,7 +16,7 @@ from agentrt.executors.base import ModelExecutor
 from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.result import RunResult
-from agentrt.runtime.run import Run
+from agentrt.runtime.run import GRACE, MAX_PENDING, Run
 from agentrt.runtime.spec import StepSpec
 from agentrt.types import RunId
 
@@ -48,10 +49,10 @@ class Runtime:
     """Runs programs; an async context manager that closes what it was given.
 
     ``models`` maps the names that agents use to executors; ``"default"`` answers for agents that name none. Without
-    any, an engine is found or started when the first agent is asked. ``limits``
-    caps how many steps run at once, by lane: ``"tool"``, ``"python"``, ``"llm"`` for each model executor that has no
-    limit of its own; a lane without a limit runs everything that is ready. ``observers`` see every event of every
-    run. ``max_pending`` bounds the unfinished steps of one run.
+    any, an engine is found or started when the first agent is asked. ``limits`` caps how many steps run at once, by
+    lane: ``"tool"``, ``"python"``, ``"llm"`` for each model executor that has no limit of its own; a lane without a
+    limit runs everything that is ready. ``observers`` see every event of every run. ``max_pending`` bounds the
+    unfinished steps of one run. ``grace`` is how many seconds the steps of a cancelled run may take to clean up.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Runtime:
         *,
         limits: Mapping[str, int] | None = None,
         observers: Iterable[Observer] = (),
-        max_pending: int = 100_000,
+        max_pending: int = MAX_PENDING,
+        grace: float = GRACE,
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
         new_id: Callable[[], RunId] = new_run_id,
@@ -69,6 +71,7 @@ class Runtime:
         self._limits = self._lanes(limits or {})
         self._observers = tuple(observers)
         self._max_pending = max_pending
+        self._grace = grace
         self._clock = clock
         self._wall = wall
         self._new_id = new_id
@@ -87,6 +90,7 @@ class Runtime:
             limits=self._limits,
             observers=self._observers,
             max_pending=self._max_pending,
+            grace=self._grace,
         )
         self._runs.add(run)
         run.ending.add_done_callback(lambda _: self._runs.discard(run))
@@ -118,9 +122,11 @@ class Runtime:
         runs = list(self._runs)
         for run in runs:
             run.cancel("the runtime was closed")
-        await asyncio.gather(*(run.ending for run in runs), return_exceptions=True)
-        for executor in self.models.values():
-            await executor.close()
+        if runs:
+            await asyncio.wait([run.ending for run in runs])
+        async with AsyncExitStack() as stack:  # closes the others also when one cannot be
+            for executor in self.models.values():
+                stack.push_async_callback(executor.close)
 
     async def __aenter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ from agentrt.types import StepKind
 Body: TypeAlias = Callable[..., Awaitable[Any]]
 Siblings: TypeAlias = Literal["cancel", "finish"]
 
+_MOST_DOUBLINGS = 64  # beyond this a float overflows some day, and no wait ends in anybody's life
 _RETRYABLE_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 
 
@@ -64,4 +65,4 @@ class StepSpec:
 
     def delay(self, attempt: int) -> float:
         """Seconds to wait after the ``attempt``-th attempt failed."""
-        return float(self.backoff * 2 ** (attempt - 1))
+        return float(self.backoff * 2 ** min(attempt - 1, _MOST_DOUBLINGS))
