@@ -6,7 +6,7 @@ from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle, owner
 from agentrt.runtime.limit import off_the_clock
 from agentrt.runtime.result import RunResult, StepRecord, brief, first_cause
-from agentrt.runtime.run import Run, call
+from agentrt.runtime.run import Run, call, outside_a_run
 from agentrt.runtime.runtime import MODEL_LANE, Runtime, new_run_id
 from agentrt.runtime.spec import Siblings, StepSpec, passing
 
@@ -25,6 +25,7 @@ __all__ = [
     "first_cause",
     "new_run_id",
     "off_the_clock",
+    "outside_a_run",
     "owner",
     "passing",
 ]

@@ -213,6 +213,14 @@ class Run(Generic[T]):
         )
 
 
+def outside_a_run(what: str) -> ProgramError:
+    """The error for ``what`` was called while no program runs."""
+    return ProgramError(
+        f"{what} was called outside a run; call it inside a @program and start that with "
+        f"agentrt.run(program, ...) or `agentrt run FILE.py`"
+    )
+
+
 def call(
     spec: StepSpec, args: tuple[Any, ...], kwargs: dict[str, Any], after: tuple[Handle[Any], ...] = (), depth: int = 2
 ) -> Handle[Any]:
@@ -222,10 +230,7 @@ def call(
     """
     parent = owner.get(None)
     if parent is None:
-        raise ProgramError(
-            f"{spec.name}() was called outside a run; call it inside a @program and start that with "
-            f"agentrt.run(program, ...) or `agentrt run FILE.py`"
-        )
+        raise outside_a_run(f"{spec.name}()")
     frame = sys._getframe(depth) if depth else None
     place = (frame.f_code.co_filename, frame.f_lineno) if frame else None
     return parent.run.submit(parent, spec, args, kwargs, place, after)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar, Unpack, cast, overload
 
 from agentrt.errors import ConfigError, GraphError
-from agentrt.runtime import MODEL_LANE, Handle, StepSpec, call, owner, passing
+from agentrt.runtime import MODEL_LANE, Handle, StepSpec, call, outside_a_run, owner, passing
 from agentrt.sdk.output import Output
 from agentrt.sdk.steps import Options, changed
 from agentrt.sdk.tools import Tool
@@ -59,6 +59,7 @@ class Agent(Generic[T]):
     def __init__(self, name: str, *, output: Any = str, **options: Unpack[AgentOptions]) -> None:
         """Raises ``ConfigError`` for an option unknown or out of bounds, ``GraphError`` for two tools of one name."""
         self._options = options
+        self._after = tuple(options.get("after", ()))
         self._output = Output(output)
         self.settings = _settings(name, self._output, options)
         self.spec = _spec(self.settings, options)
@@ -76,17 +77,19 @@ class Agent(Generic[T]):
         return self.settings.name
 
     def session(self) -> Session[T]:
-        """A context that grows over turns; each call of it sees all that was said before. Inside a program only."""
+        """A context that grows over turns; each call of it sees all that was said before.
+
+        Raises ``ProgramError`` outside a program.
+        """
         return Session(self, opening(self.settings))
 
     def with_(self, **options: Unpack[AgentOptions]) -> Agent[T]:
         """The same agent with other options laid over; this one stays as it is."""
-        merged = cast("AgentOptions", {**self._options, **options})
+        merged = cast("AgentOptions", {**self._options, "after": self._after, **options})
         return Agent(self.name, output=self._output.kind, **merged)
 
     def _ask(self, context: Context, parts: tuple[object, ...], after: tuple[Handle[Any], ...] = ()) -> Handle[T]:
-        waits = (*self._options.get("after", ()), *after)
-        return cast("Handle[T]", call(self.spec, (context, parts), {}, waits, depth=3))
+        return cast("Handle[T]", call(self.spec, (context, parts), {}, (*self._after, *after), depth=3))
 
 
 class Session(Generic[T]):
@@ -97,7 +100,10 @@ class Session(Generic[T]):
     """
 
     def __init__(self, agent: Agent[T], said: tuple[Message, ...], after: Handle[Any] | None = None) -> None:
-        run = owner.get().run
+        caller = owner.get(None)
+        if caller is None:
+            raise outside_a_run(f"{agent.name}.session()")
+        run = caller.run
         self.agent = agent
         self.id = SessionId(f"{run.id}/{agent.name}~{next(run.sessions)}")
         self._context = Context(said, self.id)
@@ -172,7 +178,7 @@ def _by_name(agent: str, tools: Sequence[Tool[..., Any]]) -> dict[str, Tool[...,
 
 
 def _spec(settings: Settings, options: AgentOptions) -> StepSpec:
-    own = {key: value for key, value in options.items() if key in Options.__annotations__ and key != "after"}
+    own = {key: value for key, value in options.items() if key in Options.__annotations__}
     lane = MODEL_LANE + settings.model
     if not settings.tools:
         return changed(

@@ -22,7 +22,8 @@ def mcp_tools(server: McpServer, **options: Unpack[Options]) -> list[Tool[..., A
 
     Inside ``async with McpServer(...) as server``; the extra ``agentrt[mcp]`` brings what it needs.
     """
-    return [_McpTool(changed(_spec(one), options), one) for one in server.tools]
+    after = tuple(options.get("after", ()))
+    return [_McpTool(changed(_spec(one), options), one, after) for one in server.tools]
 
 
 def _spec(one: McpTool) -> StepSpec:

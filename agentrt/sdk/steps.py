@@ -60,19 +60,23 @@ class Step(Generic[P, R]):
 
     def with_(self, **options: Unpack[Options]) -> Self:
         """The same step, run with other options; this one stays as it is."""
-        after = tuple(options.pop("after", self._after))
+        after = tuple(options.get("after", self._after))
         return type(self)(changed(self.spec, options), self.function, after)
 
 
 def changed(spec: StepSpec, options: Options) -> StepSpec:
-    """The spec with options laid over it. Raises ``ConfigError`` naming an option there is not."""
-    known = set(Options.__annotations__) - {"after"}
-    unknown = set(options) - known
+    """The spec with options laid over it, ``after`` apart, which concerns the calls.
+
+    Raises ``ConfigError`` naming an option there is not.
+    """
+    known = Options.__annotations__.keys()
+    unknown = options.keys() - known
     if unknown:
         raise ConfigError(
             f"step {spec.name!r}: no option {', '.join(sorted(unknown))}; there are: {', '.join(sorted(known))}"
         )
-    return replace(spec, **cast("dict[str, Any]", options))
+    own = {name: value for name, value in options.items() if name != "after"}
+    return replace(spec, **cast("dict[str, Any]", own))
 
 
 def body_of(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
@@ -112,7 +116,8 @@ class StepDecorator:
     def __call__(self, function: Callable[..., Any], /) -> Any:
         """The step."""
         name = self._name or _name(function)
-        return Step(changed(StepSpec(name, "python", body_of(function), lane="python"), self._options), function)
+        spec = StepSpec(name, "python", body_of(function), lane="python")
+        return Step(changed(spec, self._options), function, tuple(self._options.get("after", ())))
 
 
 def _name(function: Callable[..., Any]) -> str:
@@ -160,4 +165,4 @@ class ProgramDecorator:
         if not inspect.iscoroutinefunction(function):
             raise ConfigError(f"program {name!r} is not a coroutine function; write `async def {name}(...)`")
         spec = StepSpec(name, "program", function, siblings=self._siblings)
-        return Program(changed(spec, self._options), function)
+        return Program(changed(spec, self._options), function, tuple(self._options.get("after", ())))

@@ -116,4 +116,4 @@ class ToolDecorator:
     def __call__(self, function: Callable[..., Any], /) -> Any:
         """The tool."""
         spec = StepSpec(self._name or _name(function), "tool", body_of(function), lane="tool")
-        return Tool(changed(spec, self._options), function)
+        return Tool(changed(spec, self._options), function, tuple(self._options.get("after", ())))
