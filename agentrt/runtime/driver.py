@@ -54,7 +54,8 @@ class Driver:
         """Cancel a step and what it called. ``False`` when it is finished already."""
         if handle.node.finished:
             return False
-        self._carry_out(self._machine.cancel(handle.node, self._now()))
+        for one in _deepest_first([handle]):
+            self._carry_out(self._machine.cancel(one.node, self._now()))
         return True
 
     def leave_behind(self) -> list[StepId]:
@@ -89,8 +90,6 @@ class Driver:
         self._carry_out(instructions)
 
     def _stop(self, handle: Handle[Any]) -> None:
-        if handle.scope is not None:
-            self._cancel_all(handle.scope)
         if handle.stopping:
             return  # a second cancel would break into its clean-up
         handle.stopping = True
@@ -110,8 +109,8 @@ class Driver:
         self._feed.ended(node)
 
     def _cancel_all(self, scope: Scope) -> None:
-        for child in scope.handles:
-            self.cancel(child)
+        for one in _deepest_first(scope.handles):
+            self._carry_out(self._machine.cancel(one.node, self._now()))
 
     # -- one attempt -----------------------------------------------------------------------------------------
 
@@ -126,11 +125,11 @@ class Driver:
             value = await self._attempt(handle)
         except asyncio.CancelledError:
             self._was_cancelled(handle)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises becomes its result
-            self._was_broken(handle, error)
-        except BaseException as error:
+        except (KeyboardInterrupt, GeneratorExit) as error:
             self._failed(handle, error)
-            raise
+            raise  # it is the loop's too: it ends
+        except BaseException as error:  # noqa: BLE001 - whatever a step raises becomes its result
+            self._was_broken(handle, error)
         else:
             if not node.finished:  # else it was left behind, and is late
                 instructions = self._machine.finish(node, self._now())
@@ -146,13 +145,11 @@ class Driver:
             args, kwargs = fill(args), fill(kwargs)
         try:
             if handle.spec.timeout is None:
-                value = await handle.spec.body(*args, **kwargs)
-            else:
-                value = await in_time(handle, handle.spec.timeout, args, kwargs)
-            if handle.scope is None and not isinstance(value, Handle):
-                return value
-            return await _leave(handle, value)
-        except (Exception, SystemExit):
+                return await _whole(handle, args, kwargs)
+            return await in_time(handle, handle.spec.timeout, _whole(handle, args, kwargs))
+        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException:
             if handle.scope is not None:
                 await self._abandon(handle, handle.scope)
             raise
@@ -207,6 +204,14 @@ class Driver:
         self._carry_out(instructions)
 
 
+async def _whole(handle: Handle[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The body and what it leaves behind: a time limit holds for both."""
+    value = await handle.spec.body(*args, **kwargs)
+    if handle.scope is None and not isinstance(value, Handle):
+        return value
+    return await _leave(handle, value)
+
+
 async def _leave(handle: Handle[Any], value: Any) -> Any:
     """The body has returned: wait for the handles it returned and for every step it called.
 
@@ -249,8 +254,18 @@ async def all_ended(handles: Iterable[Handle[Any]]) -> None:
 def _sign(error: BaseException, node: Node) -> None:
     """Note on an error which step it came from, and that step's story; the first signature stays."""
     if not hasattr(error, "__agentrt_step__"):
-        error.__agentrt_step__ = node.id  # type: ignore[attr-defined]
-        error.add_note(node.story)
+        put = object.__setattr__  # a frozen dataclass would refuse
+        put(error, "__agentrt_step__", node.id)
+        put(error, "__notes__", [*getattr(error, "__notes__", ()), node.story])
+
+
+def _deepest_first(handles: list[Handle[Any]]) -> list[Handle[Any]]:
+    """The steps and all that they called; no recursion, so that programs may nest deeply."""
+    found = list(handles)
+    for one in found:  # grows meanwhile
+        if one.scope is not None:
+            found.extend(one.scope.handles)
+    return found[::-1]
 
 
 def _upstream(node: Node) -> UpstreamFailed:

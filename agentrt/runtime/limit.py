@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -61,13 +61,13 @@ def off_the_clock(handle: Handle[Any]) -> Iterator[None]:
             limit.go()
 
 
-async def in_time(handle: Handle[Any], seconds: float, args: Any, kwargs: Any) -> Any:
-    """Run the step's body for so long at most. Raises ``StepTimeout``."""
+async def in_time(handle: Handle[Any], seconds: float, work: Awaitable[Any]) -> Any:
+    """Do the step's work for so long at most. Raises ``StepTimeout``."""
     timeout = asyncio.timeout(seconds)
     handle.limit = limit = Limit(timeout)
     try:
         async with timeout:
-            return await handle.spec.body(*args, **kwargs)
+            return await work
     except TimeoutError as error:
         if not timeout.expired():
             raise  # the step's own

@@ -125,9 +125,15 @@ class RunResult(Generic[R_co]):
 
 def brief(error: BaseException) -> str:
     """One line for an error: the first of agentrt's own messages as it is, others with the name of their type."""
-    text = " ".join(str(error).split())
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - the user's own exception, whose text is broken too
+        said = ""
+    text = " ".join(said.split())
     if isinstance(error, AgentrtError) and text:
-        return " ".join(str(error).partition("\n")[0].split())
+        return " ".join(said.partition("\n")[0].split())
+    if isinstance(error, BaseExceptionGroup):
+        text = f"{text}: {'; '.join(brief(one) for one in error.exceptions)}"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -144,8 +150,16 @@ def _error_json(error: RunError) -> dict[str, Any]:
 
 def first_cause(error: BaseException) -> BaseException:
     """The failure that started it all: what a step that never started says to be its cause."""
+    error = alone(error)
     while isinstance(error, UpstreamFailed) and error.__cause__ is not None:
-        error = error.__cause__
+        error = alone(error.__cause__)
+    return error
+
+
+def alone(error: BaseException) -> BaseException:
+    """The error inside a group that holds no other, as a ``TaskGroup`` raises; any other error itself."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
     return error
 
 

@@ -16,7 +16,7 @@ from agentrt.graph.machine import Machine, Node
 from agentrt.runtime.driver import Driver, all_ended
 from agentrt.runtime.feed import Feed
 from agentrt.runtime.handle import Handle, owner
-from agentrt.runtime.result import RunResult, brief
+from agentrt.runtime.result import RunResult, alone, brief
 from agentrt.runtime.scope import Scope
 from agentrt.runtime.spec import StepSpec
 from agentrt.runtime.wiring import Wiring, taken
@@ -190,7 +190,7 @@ class Run(Generic[T]):
         cause = root.exception()
         if cause is None:
             return None
-        failed = RunFailed(self._blame(cause))
+        failed = RunFailed(self._blame(alone(cause)))
         failed.__cause__ = cause
         return failed
 

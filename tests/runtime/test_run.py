@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -634,3 +635,131 @@ async def test_changing_a_list_after_the_call_changes_nothing(watched: Watched) 
         return await first
 
     assert (await watched.runtime.run(main)).output == 2
+
+
+async def test_an_exception_that_takes_no_attributes_still_ends_its_step(watched: Watched) -> None:
+    """A frozen dataclass raised as an error fails its step and is told with the step's story."""
+
+    @dataclass(frozen=True)
+    class Refusal(Exception):
+        code: int
+
+    @step
+    async def refuse() -> None:
+        raise Refusal(3)
+
+    @program
+    async def main() -> None:
+        await refuse()
+
+    result = await watched.runtime.run(main)
+    assert result.status == "failed"
+    assert result.to_json()["error"]["step"] == "refuse#1"
+    assert "failed at" in result.to_json()["error"]["story"][0]
+
+
+async def test_an_exception_whose_text_is_broken_is_told_by_its_type(watched: Watched) -> None:
+    """An error whose ``__str__`` raises breaks neither the run nor its observers."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    @step
+    async def mute() -> None:
+        raise Mute
+
+    @program
+    async def main() -> None:
+        await mute()
+
+    result = await watched.runtime.run(main)
+    assert str(result.error) == "step 'mute#1' failed: Mute"
+    assert [one.error for one in watched.events if isinstance(one, StepEnded)] == ["Mute"]
+
+
+async def test_an_exception_beside_the_usual_tree_ends_the_step_and_its_siblings(watched: Watched) -> None:
+    """A ``BaseException`` of the program's own fails the run like any error, and stops what else runs."""
+
+    class Odd(BaseException):
+        pass
+
+    @step
+    async def odd() -> None:
+        raise Odd("unusual")
+
+    @step
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    @program
+    async def main() -> None:
+        forever()
+        await odd()
+
+    result = await watched.runtime.run(main)
+    assert str(result.error) == "step 'odd#1' failed: Odd: unusual"
+    assert [record.status for record in result.steps] == ["cancelled", "failed"]
+
+
+async def test_a_task_group_blames_the_step_that_failed_in_it(watched: Watched) -> None:
+    """The run's error names the step and the reason, not the group around them."""
+
+    async def wait(handle: Handle[int]) -> int:
+        return await handle
+
+    @program
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(wait(broken()))
+
+    result = await watched.runtime.run(main)
+    assert str(result.error) == "step 'broken#1' failed: ValueError: cannot use 0"
+    assert result.to_json()["error"]["type"] == "ValueError"
+
+
+async def test_several_errors_of_a_task_group_are_all_told(watched: Watched) -> None:
+    """A group of more than one error is told with each of them."""
+
+    @program
+    async def main() -> None:
+        raise ExceptionGroup("two", [ValueError("one"), KeyError("other")])
+
+    assert "ValueError: one; KeyError: 'other'" in str((await watched.runtime.run(main)).error)
+
+
+@pytest.mark.parametrize("returned", [True, False])
+async def test_a_time_limit_holds_for_the_steps_that_a_program_leaves_behind(watched: Watched, returned: bool) -> None:
+    """A program whose body is over, but not what it called, runs out of time all the same."""
+
+    @step
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    @program(timeout=0.01)
+    async def main() -> Any:
+        handle = forever()
+        return handle if returned else None
+
+    result = await watched.runtime.run(main)
+    assert isinstance(result.error.__cause__ if result.error else None, StepTimeout)
+    assert [record.status for record in result.steps] == ["cancelled"]
+
+
+async def test_programs_nested_deeply_are_cancelled(watched: Watched) -> None:
+    """Cancelling reaches the innermost of 400 programs, each inside the one before."""
+    bottom = asyncio.Event()
+
+    @program
+    async def main(depth: int) -> None:
+        if depth:
+            await main(depth - 1)
+        bottom.set()
+        await asyncio.Event().wait()
+
+    run = watched.runtime.start(main, 400)
+    await bottom.wait()
+    run.cancel()
+    result = await run
+    assert result.status == "cancelled"
+    assert {record.status for record in result.steps} == {"cancelled"}
