@@ -17,7 +17,7 @@ from agentrt.engine.progress import Abandoned, Cancellable, Progress, Silent
 from agentrt.engine.records import EngineInfo
 from agentrt.engine.server import GRACE_S, Engine, Parts, start
 from agentrt.engine.spec import EngineSpec
-from agentrt.errors import ConfigError, NotRunning
+from agentrt.errors import ConfigError, EngineError, NotRunning
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ async def _started(spec: EngineSpec, progress: Progress, begin: partial[Engine])
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         abandoned.set()
-        with suppress(Abandoned):
+        with suppress(Abandoned, EngineError):  # that it failed just now is nobody's concern any more
             engine = await work
             await _uninterrupted(engine.stop)
         raise

@@ -76,7 +76,7 @@ def tidy(where: Home) -> None:
         if each.attached and not each.alive:
             forget(each, where)
     kept = {each.log for each in recorded(where)}
-    logs = sorted(where.logs.glob("*.log"), key=lambda path: path.stat().st_mtime)
+    logs = sorted(where.logs.glob("*.log"), key=_written)
     for log in logs[:-KEPT_LOGS]:
         if str(log) not in kept:
             log.unlink(missing_ok=True)
@@ -93,6 +93,14 @@ def find(url: str | None = None, where: Home | None = None) -> EngineInfo | None
         return next((each for each in running(where) if not each.attached), None)
     wanted = url.rstrip("/").removesuffix("/v1")
     return next((each for each in running(where) if each.url == wanted), None)
+
+
+def _written(log: Path) -> float:
+    """When it was last written to, in seconds since the epoch; 0 for one that another process deletes just now."""
+    try:
+        return log.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _path(port: int, where: Home) -> Path:

@@ -169,13 +169,18 @@ def _launched(spec: EngineSpec, env: Environment, served: Model, attached: bool,
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as out:
         argv = [str(env.python), *parts.launcher(env.device)]
         child = _spawned(argv, out, engine_environment(env.device, served, plugin), plugin)
-    _send(child, order)
-    found = process.stat(child.pid)  # a child not waited for keeps its entry, even when it has ended
-    info = EngineInfo(
-        url=f"http://{HOST}:{port}", port=port, api_key=key, model=served.name, device=env.device, pid=child.pid,
-        pid_started=found.started if found else 0, log=str(log), started=now, attached=attached,
-    )  # fmt: skip
-    records.save(info, where)
+    try:
+        _send(child, order)
+        found = process.stat(child.pid)  # a child not waited for keeps its entry, even when it has ended
+        info = EngineInfo(
+            url=f"http://{HOST}:{port}", port=port, api_key=key, model=served.name, device=env.device, pid=child.pid,
+            pid_started=found.started if found else 0, log=str(log), started=now, attached=attached,
+        )  # fmt: skip
+        records.save(info, where)
+    except BaseException:  # without a record nobody would find it to end it
+        process.end_session(child.pid, grace_s=1.0, reap=child.poll)
+        child.wait()
+        raise
     return Engine(info, child, where)
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class EmbeddedExecutor:
     """Answers from the engine that ``agentrt engine up`` left running, else from one of its own.
 
-    Its own engine is set up and started by the first ``prepare``, shown by ``progress``, and ends with ``close``, or
-    with this process. ``spec`` says which model and how large.
+    Its own engine is set up and started by the first ``prepare``, or after a failed start by the next one; it is shown
+    by ``progress``, and ends with ``close``, or with this process. ``spec`` says which model and how large.
     """
 
     name = "engine"
@@ -54,7 +54,7 @@ class EmbeddedExecutor:
         await self._stack.aclose()
 
     async def _connected(self) -> ModelExecutor:
-        if self._connecting is None:
+        if self._connecting is None or _failed(self._connecting):
             self._connecting = asyncio.create_task(self._connect())
         return await asyncio.shield(self._connecting)
 
@@ -84,3 +84,8 @@ class EmbeddedExecutor:
 
 def _nothing() -> str | None:
     return None
+
+
+def _failed(task: asyncio.Task[ModelExecutor]) -> bool:
+    """Whether it ended without a value; whoever asks next tries again."""
+    return task.done() and (task.cancelled() or task.exception() is not None)

@@ -168,3 +168,26 @@ def test_what_engines_leave_behind_is_tidied_up(where: Home) -> None:
     assert "engine-29-0.log" in left
     assert "engine-0-0.log" not in left
     assert Path(engine.info.log).name in left
+
+
+def test_an_engine_that_cannot_be_put_on_record_is_ended(where: Home) -> None:
+    """Without a record nobody would find it to end it: the process that was started is gone when the error is out."""
+    where.state.mkdir()
+    where.engines.write_text("a file where a folder is needed")
+    parts = replace(fake_parts(), launcher=lambda device: ("-c", "import time; time.sleep(60)"))
+    before = children()
+    with pytest.raises(FileExistsError):
+        start(EngineSpec(device="cpu"), where=where, parts=parts)
+    assert children() <= before
+
+
+def children() -> set[str]:
+    """The pids of this process's children."""
+    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
+def test_a_log_that_another_process_deletes_is_no_trouble(where: Home) -> None:
+    """Two processes may tidy at the same time."""
+    where.logs.mkdir(parents=True)
+    (where.logs / "engine-1-0.log").symlink_to(where.logs / "gone")
+    records.tidy(where)
