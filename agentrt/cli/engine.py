@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -30,13 +31,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     status.add_argument("--json", action="store_true", help="print one JSON list")
     status.set_defaults(handler=show_status)
     logs = commands.add_parser("logs", help="show the end of an engine's log")
-    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many lines (50)")
+    logs.add_argument("-n", "--lines", type=_count, default=50, metavar="N", help="how many lines (50)")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as the engine writes, until Ctrl-C")
     logs.add_argument("url", nargs="?", help="which engine; the newest without it")
     logs.set_defaults(handler=show_logs)
     down = commands.add_parser("down", help="end the engines that were brought up")
     down.add_argument("url", nargs="?", help="which engine; all that were brought up without it")
     down.set_defaults(handler=take_down)
+
+
+def _count(text: str) -> int:
+    """A number of lines, for argparse."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 0 lines or more")
+    return value
 
 
 def _add_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -134,8 +143,7 @@ def show_logs(args: argparse.Namespace) -> int:
     """Print the end of a log, and with ``--follow`` what comes, until the engine ends or Ctrl-C."""
     info = _logged(args.url)
     with Path(info.log).open(errors="replace") as log:
-        for line in log.readlines()[-args.lines :]:
-            sys.stdout.write(line)
+        sys.stdout.writelines(deque(log, maxlen=args.lines))
         if args.follow:
             _follow(log, info)
     return 0

@@ -7,6 +7,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from agentrt.errors import AgentrtError, RunCancelled, UsageError
@@ -22,6 +23,7 @@ PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
 def guarded(build: Callable[[], ArgumentParser], argv: Sequence[str] | None) -> int:
     """Parse and run a command line; every way it can end becomes an exit code."""
     options = Namespace(debug=False)
+    _open_streams()
     try:
         build().parse_args(argv, options)
         code: int = options.handler(options)
@@ -33,6 +35,13 @@ def guarded(build: Callable[[], ArgumentParser], argv: Sequence[str] | None) -> 
         return _reader_left()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last boundary: nothing passes it as a traceback
         return _report(error, debug=options.debug or bool(os.environ.get("AGENTRT_DEBUG")))
+
+
+def _open_streams() -> None:
+    """Put nowhere in the place of output that was closed before the start, as ``2>&-`` does."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))
 
 
 def complain(message: str) -> None:

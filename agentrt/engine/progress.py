@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ class Lines:
             self._say(f"  done in {seconds:.0f} s")
 
     def _say(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        with suppress(OSError):  # whoever read it has left: no reason to fail the work
+            print(line, file=self._stream, flush=True)
 
 
 class Live:

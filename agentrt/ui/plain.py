@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TextIO
 
 from agentrt.engine.progress import Lines, Progress
@@ -68,4 +69,5 @@ class Plain:
         return f"{event.step} {event.status}{took}" + (f": {spent} tokens" if spent else "")
 
     def _write(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        with suppress(OSError):  # whoever read it has left, or the disk is full: no reason to fail the run
+            print(line, file=self._stream, flush=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agentrt.cli import main
-from agentrt.engine import EngineSpec, Model, Silent, extra_args, progress_for
+from agentrt.engine import EngineInfo, EngineSpec, Model, Silent, extra_args, home, progress_for, records
 from agentrt.engine.progress import Abandoned, Cancellable, Lines, Live
 from agentrt.engine.spec import engine_environment, server_args
 from agentrt.errors import ConfigError
@@ -149,6 +149,21 @@ def test_commands_say_that_nothing_runs(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["engine", "down"]) == 0
     assert main(["engine", "logs"]) == 1
     assert re.search("agentrt engine up", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(("lines", "shown"), [("0", ""), ("1", "three\n"), ("2", "two\nthree\n")])
+def test_as_many_lines_of_a_log_as_were_asked_for(
+    lines: str, shown: str, empty_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end of the log is shown, none of it for 0; less than that is refused."""
+    log = empty_home / "engine.log"
+    log.write_text("one\ntwo\nthree\n")
+    info = EngineInfo("http://127.0.0.1:1", 1, "key", "tiny", "cpu", pid=0, pid_started=0, log=str(log), started=0.0)
+    records.save(info, home())
+    assert main(["engine", "logs", "-n", lines]) == 0
+    assert capsys.readouterr().out == shown
+    assert main(["engine", "logs", "-n", "-1"]) == 2
+    assert "expected 0 lines or more" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("empty_home")
