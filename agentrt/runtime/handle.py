@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator
 from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from agentrt.graph.machine import Node
 from agentrt.runtime.trail import watch
@@ -136,7 +136,19 @@ class Handle(asyncio.Future[T]):
             watch(self.node)
         return self.result()
 
-    __iter__ = __await__
+    def __iter__(self) -> NoReturn:
+        raise TypeError(f"{self.id!r} is a handle, its value is on its way; write: in await ...")
+
+    def __format__(self, spec: str) -> NoReturn:
+        raise TypeError(
+            f"{self.id!r} is a handle, its value is on its way; await it for a text, or pass it to a step as it is"
+        )
+
+    if not TYPE_CHECKING:  # type checkers know better which attributes there are
+
+        def __getattr__(self, name: str) -> NoReturn:
+            text = f"a handle has no {name!r}; its value may, write: (await ...).{name}"
+            raise AttributeError(text, name=name, obj=self)
 
     def add_done_callback(self, fn: Callable[[Any], object], /, *, context: Context | None = None) -> None:
         """Call ``fn`` with this handle when it is done; also how ``await`` and ``gather`` wait for it."""

@@ -140,6 +140,11 @@ class Run(Generic[T]):
         self._feed.text(handle.node, text)
 
     def _check_open(self, parent: Handle[Any], spec: StepSpec) -> None:
+        if asyncio._get_running_loop() is not self.loop:
+            raise ProgramError(
+                f"step {spec.name!r} was called by {parent.id!r} in a thread, or in an event loop of its own; steps "
+                f"that call steps are written `async def`, and run where the program does"
+            )
         if parent.node.finished:
             raise ProgramError(
                 f"step {spec.name!r} was called by {parent.id!r}, which has ended; call steps before that"

@@ -10,7 +10,7 @@ from secrets import token_hex
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar
 
-from agentrt.errors import ConfigError
+from agentrt.errors import ConfigError, ProgramError
 from agentrt.events import Observer
 from agentrt.executors.base import ModelExecutor
 from agentrt.runtime.embedded import EmbeddedExecutor
@@ -78,7 +78,12 @@ class Runtime:
         self._runs: set[Run[Any]] = set()
 
     def start(self, program: Startable[P, R], *args: P.args, **kwargs: P.kwargs) -> Run[R]:
-        """Start a program in the running event loop; the run goes on by itself."""
+        """Start a program in the running event loop; the run goes on by itself.
+
+        Raises ``ProgramError`` for what is no program.
+        """
+        if not isinstance(getattr(program, "spec", None), StepSpec):
+            raise ProgramError(f"{program!r} is no program; put @program over the async function to run")
         run: Run[R] = Run(
             self._new_id(),
             program.spec,

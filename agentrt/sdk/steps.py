@@ -6,14 +6,17 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast, overload
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast, overload
 
 from agentrt.errors import ConfigError
 from agentrt.runtime import Handle, Siblings, StepSpec, call
 from agentrt.sdk.threads import in_thread
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+
+_GENERATORS: Final = (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 
 RetryOn = Callable[[BaseException], bool] | tuple[type[BaseException], ...]
 
@@ -50,6 +53,21 @@ class Step(Generic[P, R]):
         """Call the step; the value is on its way."""
         return call(self.spec, args, kwargs, self._after)
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self: Step[Concatenate[Any, Q], R], instance: object, owner: type | None = None) -> Step[Q, R]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """In a class, a step of a method: ``self.fetch("otters")`` binds ``self`` as it does for functions."""
+        return self._bound(instance, owner)
+
+    def _bound(self, instance: object, owner: type | None) -> Any:
+        bind = getattr(type(self.function), "__get__", None)
+        if instance is None or bind is None:
+            return self
+        method = bind(self.function, instance, owner)
+        return type(self)(replace(self.spec, body=body_of(method)), method, self._after)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lower()} {self.name}>"
 
@@ -80,8 +98,16 @@ def changed(spec: StepSpec, options: Options) -> StepSpec:
 
 
 def body_of(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """What runs for a step: a coroutine function as it is, a plain function in a thread of its own."""
-    if inspect.iscoroutinefunction(function):
+    """What runs for a step: a coroutine function as it is, a plain function in a thread of its own.
+
+    Raises ``ConfigError`` for a generator function, whose call gives no value.
+    """
+    of_object = getattr(type(function), "__call__", None)  # noqa: B004 - not whether, but which
+    if any(kind(one) for one in (function, of_object) for kind in _GENERATORS):
+        raise ConfigError(
+            f"step {_name(function)!r} is a generator function; return a list, or loop over it inside the step"
+        )
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(of_object):
         return function
     return in_thread(function)
 
@@ -126,6 +152,16 @@ def _name(function: Callable[..., Any]) -> str:
 
 class Program(Step[P, R]):
     """A program: a step that calls steps. Outside a run, ``agentrt.run(program, ...)`` starts it."""
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(
+        self: Program[Concatenate[Any, Q], R], instance: object, owner: type | None = None
+    ) -> Program[Q, R]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """In a class, the program of a method."""
+        return self._bound(instance, owner)
 
 
 @overload

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
@@ -30,8 +31,10 @@ def in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
             else:
                 _deliver(loop, outcome.set_result, outcome, value)
 
-        threading.Thread(target=work, name=f"agentrt-{function.__name__}", daemon=True).start()
-        return await outcome
+        name = getattr(function, "__name__", type(function).__name__)
+        threading.Thread(target=work, name=f"agentrt-{name}", daemon=True).start()
+        value = await outcome
+        return await value if inspect.iscoroutine(value) else value  # as of a plain wrapper around a coroutine function
 
     return body
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
-from typing import Any, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 
@@ -16,6 +16,7 @@ from agentrt.sdk.text import problems
 from agentrt.types import ToolSpec
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 
 
@@ -24,6 +25,14 @@ class Tool(Step[P, R]):
 
     The schema comes from the function's type hints through pydantic; the description is its docstring.
     """
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self: Tool[Concatenate[Any, Q], R], instance: object, owner: type | None = None) -> Tool[Q, R]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """In a class, the tool of a method; models are told nothing of ``self``."""
+        return self._bound(instance, owner)
 
     @cached_property
     def arguments(self) -> type[BaseModel]:
