@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields, is_dataclass, replace
+from copy import copy
+from dataclasses import fields, is_dataclass
 from typing import Any, Final, TypeAlias
 
 from agentrt.runtime.handle import Handle
@@ -49,12 +50,36 @@ def _rebuilt(value: Any, leaf: _Leaf) -> Any:
     if isinstance(value, Handle):
         return leaf(value)
     if isinstance(value, dict):
-        items = _items(value.values(), leaf)
-        return _SAME if items is None else dict(zip(value, items, strict=True))
+        return _rebuilt_dict(value, leaf)
     if isinstance(value, (list, tuple, set, frozenset)):
         items = _items(value, leaf)
-        return _SAME if items is None else getattr(kind, "_make", kind)(items)
+        return _SAME if items is None else _container(value, items)
     return _rebuilt_object(value, leaf)
+
+
+def _rebuilt_dict(value: dict[Any, Any], leaf: _Leaf) -> Any:
+    keys, items = _items(value, leaf), _items(value.values(), leaf)
+    if keys is None and items is None:
+        return _SAME
+    new = {} if type(value) is dict else _emptied(value)
+    new.update(zip(keys or value, items or value.values(), strict=True))
+    return new
+
+
+def _container(value: Any, items: list[Any]) -> Any:
+    """A container of the same kind that holds these items."""
+    if isinstance(value, list) and type(value) is not list:
+        new = _emptied(value)
+        new.extend(items)
+        return new
+    return getattr(type(value), "_make", type(value))(items)
+
+
+def _emptied(value: Any) -> Any:
+    """A copy without items: what else a subclass keeps, a default for keys or a name, stays."""
+    new = copy(value)
+    new.clear()
+    return new
 
 
 def _items(old: Iterable[Any], leaf: _Leaf) -> list[Any] | None:
@@ -69,9 +94,12 @@ def _rebuilt_object(value: Any, leaf: _Leaf) -> Any:
     new = {name: item for name, old in _fields(value).items() if (item := _rebuilt(old, leaf)) is not _SAME}
     if not new:
         return _SAME
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **new)
-    return value.model_copy(update=new)
+    if not is_dataclass(value):
+        return value.model_copy(update=new)
+    twin = copy(value)  # not through its ``__init__``, which may take other arguments than there are fields
+    for name, item in new.items():
+        object.__setattr__(twin, name, item)  # frozen ones too
+    return twin
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -79,6 +107,7 @@ def _fields(value: Any) -> dict[str, Any]:
     if isinstance(value, type):
         return {}
     if is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
-    names = getattr(type(value), "__pydantic_fields__", None)
-    return {name: getattr(value, name) for name in names} if names else {}
+        names: Iterable[str] = (field.name for field in fields(value))
+    else:
+        names = getattr(type(value), "__pydantic_fields__", ())
+    return {name: getattr(value, name) for name in names if hasattr(value, name)}  # some may not be set yet

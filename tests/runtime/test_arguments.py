@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -246,3 +246,55 @@ async def test_an_argument_that_contains_itself_is_refused() -> None:
     assert isinstance(result.error, RunFailed)
     assert isinstance(result.error.__cause__, ProgramError)
     assert "step 'take': an argument contains itself" in str(result.error)
+
+
+@dataclass
+class Half:
+    inside: Any
+    later: Any = field(init=False)
+
+
+async def test_a_dataclass_with_a_field_not_set_yet_is_filled() -> None:
+    """What has no value yet is left so."""
+    got, _ = await taken(Half)
+    assert got.inside == "x"
+    assert not hasattr(got, "later")
+
+
+async def test_a_field_outside_the_constructor_is_filled_too() -> None:
+    """A handle in a field that the constructor does not take becomes its value."""
+
+    def made(handle: Any) -> Half:
+        half = Half(1)
+        half.later = handle
+        return half
+
+    got, _ = await taken(made)
+    assert (got.inside, got.later) == (1, "x")
+
+
+class Named(list[Any]):
+    def __init__(self, name: str, items: list[Any]) -> None:
+        super().__init__(items)
+        self.name = name
+
+
+async def test_containers_of_other_kinds_stay_what_they_are() -> None:
+    """A list with an argument of its own and a dict with a default keep both."""
+    got, _ = await taken(lambda handle: Named("mine", [handle, 1]))
+    assert (type(got), got.name, got) == (Named, "mine", ["x", 1])
+
+    def grouped(handle: Any) -> dict[str, Any]:
+        groups = defaultdict(list)
+        groups["a"] = handle
+        return groups
+
+    got, _ = await taken(grouped)
+    assert type(got) is defaultdict
+    assert (got["a"], got["other"]) == ("x", [])
+
+
+async def test_keys_of_a_dict_are_filled() -> None:
+    """A handle as a key becomes its value, as one beside it does."""
+    got, _ = await taken(lambda handle: {handle: 1, "y": handle})
+    assert got == {"x": 1, "y": "x"}
