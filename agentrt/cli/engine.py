@@ -21,8 +21,8 @@ FOLLOW_S = 0.2
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``engine`` and its four commands; each sets ``handler``, which takes the arguments and gives the exit status.
 
-    A handler raises :class:`agentrt.errors.AgentrtError` for what deserves one line and status 1 (or 2 for a
-    :class:`~agentrt.errors.UsageError`), and lets ``KeyboardInterrupt`` through for status 130.
+    A handler raises ``AgentrtError`` for what deserves one line and status 1 (or 2 for a
+    ``UsageError``), and lets ``KeyboardInterrupt`` through for status 130.
     """
     engine = subparsers.add_parser("engine", help="the embedded inference engine: up, status, logs, down")
     commands = engine.add_subparsers(dest="engine_command", metavar="COMMAND", required=True)

@@ -7,7 +7,6 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from agentrt.errors import AgentrtError, RunCancelled, UsageError
@@ -41,7 +40,7 @@ def _open_streams() -> None:
     """Put nowhere in the place of output that was closed before the start, as ``2>&-`` does."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - stays open to the end
 
 
 def complain(message: str) -> None:

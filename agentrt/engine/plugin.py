@@ -24,7 +24,7 @@ agentrt = agentrt.kvcache.sglang:register
 
 
 def plugin_folder(where: Home) -> Path:
-    """Return the folder to put on the engine's ``PYTHONPATH``, creating it if needed."""
+    """The folder to put on the engine's ``PYTHONPATH``, creating it if needed."""
     package = Path(agentrt.__file__).resolve().parent
     parts = f"{package}\n{agentrt.__version__}\n{ENTRY_POINTS}"
     folder = private_folder(where.plugins) / hashlib.sha256(parts.encode()).hexdigest()[:12]

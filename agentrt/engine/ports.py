@@ -11,7 +11,7 @@ _LISTENING = "0A"
 
 
 def free_port(host: str) -> int:
-    """Return a port nobody listens on just now."""
+    """A port nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
@@ -19,7 +19,7 @@ def free_port(host: str) -> int:
 
 
 def check_free(host: str, port: int) -> None:
-    """Refuse with :class:`ConfigError` a port that cannot be listened on, naming its holder where that can be seen."""
+    """Refuse with ``ConfigError`` a port that cannot be listened on, naming its holder where that can be seen."""
     if not 1 <= port <= 65535:
         raise ConfigError(f"port {port} is out of range; use 1 to 65535, or leave --port out to get a free one")
     with socket.socket() as probe:
@@ -34,7 +34,7 @@ def check_free(host: str, port: int) -> None:
 
 
 def answers(host: str, port: int) -> bool:
-    """Tell whether somebody accepts connections at ``port``."""
+    """Whether somebody accepts connections at ``port``."""
     try:
         socket.create_connection((host, port), timeout=1.0).close()
     except OSError:
@@ -54,7 +54,7 @@ def _by(port: int) -> str:
 
 
 def holder(port: int) -> int | None:
-    """Return the pid that listens on ``port``, or ``None`` when it belongs to another user or to nobody."""
+    """The pid that listens on ``port``, or ``None`` when it belongs to another user or to nobody."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for entry in Path("/proc").iterdir():
         if sockets and entry.name.isdigit() and _holds(entry / "fd", sockets):

@@ -32,7 +32,7 @@ class ProcessStat:
 
 
 def stat(pid: int) -> ProcessStat | None:
-    """Return what is known of ``pid``, or ``None`` when there is no such process."""
+    """What is known of ``pid``, or ``None`` when there is no such process."""
     try:
         text = (PROC / str(pid) / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -42,19 +42,19 @@ def stat(pid: int) -> ProcessStat | None:
 
 
 def running(pid: int, started: int) -> bool:
-    """Tell whether the process that had ``pid`` and began at ``started`` still runs."""
+    """Whether the process that had ``pid`` and began at ``started`` still runs."""
     found = stat(pid)
     return found is not None and found.started == started and found.alive
 
 
 def session_members(session: int) -> list[int]:
-    """Return the pids of all living processes of ``session``."""
+    """The pids of all living processes of ``session``."""
     found = (stat(int(entry.name)) for entry in PROC.iterdir() if entry.name.isdigit())
     return [each.pid for each in found if each and each.session == session and each.alive]
 
 
 def memory_bytes(session: int) -> int:
-    """Return the memory that the processes of ``session`` hold, a shared page divided among those that share it."""
+    """The memory that the processes of ``session`` hold, a shared page divided among those that share it."""
     return sum(_proportional_bytes(pid) for pid in session_members(session))
 
 
@@ -67,7 +67,7 @@ def _proportional_bytes(pid: int) -> int:
 
 
 def uptime_of(found: ProcessStat) -> float:
-    """Return for how many seconds ``found`` has been running."""
+    """For how many seconds ``found`` has been running."""
     since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
     return since_boot - found.started / os.sysconf("SC_CLK_TCK")
 
@@ -96,7 +96,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def tail(path: Path | str, lines: int = TAIL_LINES) -> str:
-    """Return the last ``lines`` lines of a text file, or nothing when it cannot be read."""
+    """The last ``lines`` lines of a text file, or nothing when it cannot be read."""
     path = Path(path)
     try:
         with path.open("rb") as file:

@@ -1,7 +1,7 @@
 """How long work tells what it is doing: one contract, and the ways to show it.
 
-Work calls :meth:`Progress.step` when something new begins, ``note`` and ``amount`` as it goes on, and ``tick``
-several times a second while it waits. ``tick`` is also the way in for a cancel: it may raise :class:`Abandoned`.
+Work calls ``Progress.step`` when something new begins, ``note`` and ``amount`` as it goes on, and ``tick``
+several times a second while it waits. ``tick`` is also the way in for a cancel: it may raise ``Abandoned``.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class Live:
 
 
 class Cancellable:
-    """Passes everything on, and raises :class:`Abandoned` once ``abandoned`` is set."""
+    """Passes everything on, and raises ``Abandoned`` once ``abandoned`` is set."""
 
     def __init__(self, inner: Progress, abandoned: threading.Event) -> None:
         self._inner = inner
@@ -193,7 +193,7 @@ class Cancellable:
 
 
 def progress_for(stream: TextIO | None = None, *, silent: bool = False) -> Progress:
-    """Return what suits ``stream`` (standard error): a live display on a terminal, plain lines elsewhere."""
+    """What suits ``stream`` (standard error): a live display on a terminal, plain lines elsewhere."""
     if silent:
         return Silent()
     stream = stream or sys.stderr

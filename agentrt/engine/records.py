@@ -37,7 +37,7 @@ class EngineInfo:
         return process.running(self.pid, self.pid_started)
 
     def exit_story(self) -> str | None:
-        """Tell that it ended, with the end of its log; ``None`` while it runs. Only its parent knows its status."""
+        """How it ended, with the end of its log; ``None`` while it runs. Only its parent knows its status."""
         if self.alive:
             return None
         return f"the engine's process {self.pid} has ended; the end of its log {self.log}:\n{process.tail(self.log)}"
@@ -64,7 +64,7 @@ def forget(info: EngineInfo, where: Home) -> None:
 
 
 def recorded(where: Home | None = None) -> list[EngineInfo]:
-    """Return every engine there is a file of, newest first; some may have ended by themselves."""
+    """Every engine there is a file of, newest first; some may have ended by themselves."""
     where = where or home()
     found = (_read(path) for path in where.engines.glob("*.json"))
     return sorted((each for each in found if each), key=lambda each: each.started, reverse=True)
@@ -83,12 +83,12 @@ def tidy(where: Home) -> None:
 
 
 def running(where: Home | None = None) -> list[EngineInfo]:
-    """Return the engines whose process runs, newest first."""
+    """The engines whose process runs, newest first."""
     return [each for each in recorded(where) if each.alive]
 
 
 def find(url: str | None = None, where: Home | None = None) -> EngineInfo | None:
-    """Return the running engine at ``url``, or without one the newest that was started to stay (detached)."""
+    """The running engine at ``url``, or without one the newest that was started to stay (detached)."""
     if url is None:
         return next((each for each in running(where) if not each.attached), None)
     wanted = url.rstrip("/").removesuffix("/v1")
@@ -108,7 +108,7 @@ def _path(port: int, where: Home) -> Path:
 
 
 def _read(path: Path) -> EngineInfo | None:
-    """Return what the file says; a file of another version or a broken one says nothing."""
+    """What the file says; a file of another version or a broken one says nothing."""
     try:
         return EngineInfo(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):

@@ -55,12 +55,12 @@ class Engine:
         return self.info.model
 
     def exit_story(self) -> str | None:
-        """Tell how it ended, with the end of its log; ``None`` while it runs."""
+        """How it ended, with the end of its log; ``None`` while it runs."""
         status = self._child.poll()
         return None if status is None else ended(status, Path(self.info.log))
 
     def wait_healthy(self, progress: Progress | None = None, *, timeout_s: float | None = None) -> None:
-        """Return once it generated a token; raise :class:`StartError` if it ends first or takes too long."""
+        """Wait until it has generated a token. Raises ``StartError`` if it ends first or takes too long."""
         progress = progress or Silent()
         limit = timeout_s or START_S[self.info.device]
         deadline = time.monotonic() + limit
@@ -98,7 +98,7 @@ class Engine:
 
 
 def ended(status: int, log: Path) -> str:
-    """Say how an engine ended: ``status`` as :mod:`subprocess` gives it, negative for a signal."""
+    """Say how an engine ended: ``status`` as ``subprocess`` gives it, negative for a signal."""
     if status == -9:
         how = "was killed, by somebody or because memory ran out (then try a smaller --max-total-tokens)"
     elif status < 0:
@@ -109,7 +109,7 @@ def ended(status: int, log: Path) -> str:
 
 
 def launcher(device: Device) -> tuple[str, ...]:
-    """Return what the engine's Python runs: stock processes on a GPU, forked ones, which start sooner, on a CPU."""
+    """What the engine's Python runs: stock processes on a GPU, forked ones, which start sooner, on a CPU."""
     if device == "cuda":
         return ("-m", "agentrt.kvcache.sglang.launch")
     return ("-P", str(HERE / "inside" / "launch_forked.py"))
@@ -123,7 +123,7 @@ class Parts:
     model: Callable[..., Model] = model
     launcher: Callable[[Device], tuple[str, ...]] = launcher
     start_s: float | None = None
-    """How long a start may take, instead of :data:`START_S`."""
+    """How long a start may take, instead of ``START_S``."""
     clock: Callable[[], float] = time.time
     new_key: Callable[[], str] = secrets.token_urlsafe
 
@@ -138,8 +138,8 @@ def start(
 ) -> Engine:
     """Install what is missing, start an engine and return it once it generated a token.
 
-    An ``attached`` engine ends with this process, however that ends. Raises :class:`ConfigError` for settings that
-    cannot work, :class:`SetupError` and :class:`StartError` for the world's failures; nothing is left running then.
+    An ``attached`` engine ends with this process, however that ends. Raises ``ConfigError`` for settings that
+    cannot work, ``SetupError`` and ``StartError`` for the world's failures; nothing is left running then.
     """
     progress, where = progress or Silent(), where or home()
     device = choose_device(spec.device)

@@ -65,7 +65,7 @@ class CommandFailed(Exception):
 
 
 def disk_full(what: str, folder: Path) -> SetupError:
-    """Return the error for a full disk under ``folder``."""
+    """The error for a full disk under ``folder``."""
     return SetupError(
         f"{what} failed: the disk that holds {folder} is full; free some space or set AGENTRT_HOME to a folder on "
         f"another disk, then run the same command again: it goes on where it stopped"
@@ -73,7 +73,7 @@ def disk_full(what: str, folder: Path) -> SetupError:
 
 
 def own_python(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return ``variables`` without those meant for the user's Python; the engine's environment has its own.
+    """``variables`` without those meant for the user's Python; the engine's environment has its own.
 
     One of them matters to speed: without cached bytecode every start compiles ten thousand modules, for 15 s.
     """
@@ -95,7 +95,7 @@ class Shell:
     env: dict[str, str] = field(default_factory=dict)
 
     def run(self, argv: Sequence[str]) -> None:
-        """Run ``argv`` to its end or raise :class:`CommandFailed`; whatever ends us ends it, children included."""
+        """Run ``argv`` to its end or raise ``CommandFailed``; whatever ends us ends it, children included."""
         tail: deque[str] = deque(maxlen=TAIL_LINES)
         command = subprocess.Popen(
             argv,

@@ -37,7 +37,7 @@ class EngineSpec:
 
 
 def server_args(spec: EngineSpec, device: Device, model: Model, port: int, api_key: str) -> dict[str, object]:
-    """Return the fields of SGLang's ``ServerArgs`` for ``spec``."""
+    """The fields of SGLang's ``ServerArgs`` for ``spec``."""
     sizes = {"max_total_tokens": spec.max_total_tokens, "context_length": spec.context_length}
     if device == "cpu":
         args = cpu_server_args(
@@ -55,7 +55,7 @@ def server_args(spec: EngineSpec, device: Device, model: Model, port: int, api_k
 
 
 def engine_environment(device: Device, model: Model, plugin: Path) -> dict[str, str]:
-    """Return the environment variables of the engine's process: ours, less what is meant for the user's Python."""
+    """The environment variables of the engine's process: ours, less what is meant for the user's Python."""
     kept = own_python(os.environ)
     kept |= {
         "PYTHONPATH": str(plugin),

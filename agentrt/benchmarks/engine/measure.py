@@ -52,7 +52,7 @@ class Target:
     at_most: bool
 
     def met(self, ratio: float) -> bool:
-        """Tell whether ``ratio`` keeps the bound."""
+        """Whether ``ratio`` keeps the bound."""
         return ratio <= self.bound if self.at_most else ratio >= self.bound
 
 
@@ -72,12 +72,12 @@ class Result:
     rounds: list[Round]
 
     def median(self, measure: str) -> float | None:
-        """Return the median of a measure over the rounds, or None when it was not taken."""
+        """The median of a measure over the rounds, or None when it was not taken."""
         values = [each[measure] for each in self.rounds if measure in each]
         return median(values) if values else None
 
     def ratio(self, over: str, under: str) -> float:
-        """Return the median over the rounds of the ratio within each round."""
+        """The median over the rounds of the ratio within each round."""
         return median(each[over] / each[under] for each in self.rounds)
 
     @property
@@ -93,11 +93,11 @@ class Served:
         self.engine, self.client, self.ids = engine, client, ids
 
     def prompt(self, tokens: int) -> list[int]:
-        """Return random token ids."""
+        """Random token ids."""
         return self.ids.choices(VOCABULARY, k=tokens)
 
     def generate(self, prompt: list[int], tokens: int) -> float:
-        """Return the seconds it took to generate exactly ``tokens`` greedily."""
+        """The seconds it took to generate exactly ``tokens`` greedily."""
         sampling = {"temperature": 0, "max_new_tokens": tokens, "ignore_eos": True}
         start = time.perf_counter()
         answer = self.client.post("/generate", json={"input_ids": prompt, "sampling_params": sampling})
@@ -112,7 +112,7 @@ class Served:
         return {"cold_s": cold, "warm_s": self.generate([*prompt, *self.prompt(1)], 1)}
 
     def decode(self, sequences: int, tokens: int) -> float:
-        """Return tokens a second, all sequences together."""
+        """Tokens a second, all sequences together."""
         prompts = [self.prompt(PROMPT_TOKENS) for _ in range(sequences)]
         start = time.perf_counter()
         with ThreadPoolExecutor(sequences) as pool:
@@ -128,7 +128,7 @@ class Peer:
         self.about = self._answer()
 
     def decode(self, sequences: int, tokens: int) -> float:
-        """Return tokens a second, all sequences together."""
+        """Tokens a second, all sequences together."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"batch": sequences, "tokens": tokens}) + "\n")
         self.process.stdin.flush()

@@ -14,7 +14,7 @@ MEASURES = {
 
 
 def as_dict(result: Result) -> dict[str, object]:
-    """Return the run as one JSON object: medians, ratios with their targets, and every round."""
+    """The run as one JSON object: medians, ratios with their targets, and every round."""
     measures = sorted({measure for each in result.rounds for measure in each})
     return {
         "environment": result.environment,
@@ -27,14 +27,14 @@ def as_dict(result: Result) -> dict[str, object]:
 
 
 def ratio_of(result: Result, target: Target) -> dict[str, object]:
-    """Return one ratio and its target."""
+    """One ratio and its target."""
     ratio = result.ratio(target.over, target.under)
     bound = {"at_most" if target.at_most else "at_least": target.bound}
     return {"name": target.name, "ratio": ratio, **bound, "met": target.met(ratio)}
 
 
 def as_text(result: Result) -> str:
-    """Return a table of medians, the ratios with their targets, and the environment."""
+    """A table of medians, the ratios with their targets, and the environment."""
     lines = ["".join(f"{title:>16}" for title in ("", *CONTENDERS)).replace(" " * 16, " " * 30, 1)]
     for measure, title in MEASURES.items():
         values = [result.median(f"{contender}.{measure}") for contender in CONTENDERS]

@@ -2,8 +2,8 @@
 
 Two entry points, both read by an unmodified SGLang in its own environment:
 
-``sglang.srt.platforms``  ``agentrt_cpu`` -> :func:`cpu_platform`: a platform for machines without a GPU
-``sglang.srt.plugins``    ``agentrt``     -> :func:`register`: names and hooks, in every engine process
+``sglang.srt.platforms``  ``agentrt_cpu`` -> ``cpu_platform``: a platform for machines without a GPU
+``sglang.srt.plugins``    ``agentrt``     -> ``register``: names and hooks, in every engine process
 
 Nothing here is imported by the SDK. Importing this package needs the standard library alone.
 """

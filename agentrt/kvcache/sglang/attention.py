@@ -62,7 +62,7 @@ class CausalMask:
         self.whole = self.tail
 
     def window(self, rows: int, before: int) -> Tensor:
-        """Return (rows, before + rows): row r sees the ``before`` keys of the past and new keys 0..r."""
+        """(rows, before + rows): row r sees the ``before`` keys of the past and new keys 0..r."""
         if before + BLOCK > self.whole.shape[1]:
             room = 1 << (before + BLOCK - 1).bit_length()
             self.whole = torch.cat((self.tail.new_zeros(BLOCK, room), self.tail), dim=1)

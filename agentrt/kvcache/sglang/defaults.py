@@ -6,7 +6,7 @@ from __future__ import annotations
 def cpu_server_args(
     *, max_total_tokens: int | None = None, context_length: int | None = None, host_tier_ratio: float | None = None
 ) -> dict[str, object]:
-    """Return fields of SGLang's ``ServerArgs`` for our CPU platform.
+    """Fields of SGLang's ``ServerArgs`` for our CPU platform.
 
     ``max_total_tokens`` is the size of the KV pool in tokens, ``context_length`` the longest sequence;
     ``host_tier_ratio`` adds a second KV tier (HiCache) that many times the size of the first.

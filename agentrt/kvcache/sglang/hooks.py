@@ -24,7 +24,7 @@ def install() -> None:
 
 
 def redact(logged: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
-    """Return the logged server arguments with every secret that is set replaced by stars."""
+    """The logged server arguments with every secret that is set replaced by stars."""
     return {**logged, **{name: "***" for name in SECRETS if logged.get(name)}}
 
 

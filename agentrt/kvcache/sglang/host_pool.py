@@ -18,7 +18,7 @@ def fill_gaps() -> None:
 def allocate(
     dims: tuple[int, ...], dtype: torch.dtype, device: str, pin_memory: bool, allocator: Any, *_: Any, **__: Any
 ) -> torch.Tensor:
-    """Return an empty tensor from the pool's own ``allocator``, never pinned: there is no device to pin it for."""
+    """An empty tensor from the pool's own ``allocator``, never pinned: there is no device to pin it for."""
     return allocator.allocate(dims, dtype=dtype, device=device)
 
 

@@ -53,7 +53,7 @@ def straighten(model: torch.nn.Module) -> int:
 
 
 def is_plain(layer: Any) -> bool:
-    """Tell whether a decoder layer does exactly what :func:`run_layer` does."""
+    """Whether a decoder layer does exactly what ``run_layer`` does."""
     if type(layer) is not LlamaDecoderLayer:
         return False
     attention, mlp = layer.self_attn, layer.mlp
@@ -71,13 +71,13 @@ def is_plain(layer: Any) -> bool:
 
 
 def is_plain_norm(norm: Any) -> bool:
-    """Tell whether a norm is RMS over the whole width with a weight."""
+    """Whether a norm is RMS over the whole width with a weight."""
     plain = type(norm) is RMSNorm and norm.has_weight and not norm.fp32_residual
     return plain and norm.variance_size_override is None and norm.override_orig_dtype is None
 
 
 def projections(layer: Any) -> tuple[Any, Any, Any, Any]:
-    """Return the four matrix products of a decoder layer in the order they run."""
+    """The four matrix products of a decoder layer in the order they run."""
     return layer.self_attn.qkv_proj, layer.self_attn.o_proj, layer.mlp.gate_up_proj, layer.mlp.down_proj
 
 

@@ -36,12 +36,12 @@ def settle(model: torch.nn.Module, available: int) -> bool:
 
 
 def room_for(parameter: torch.Tensor) -> int:
-    """Return the bytes a parameter takes, up to the next aligned address."""
+    """The bytes a parameter takes, up to the next aligned address."""
     return -(-int(parameter.nbytes) // ALIGNMENT) * ALIGNMENT
 
 
 def huge_region(size: int) -> tuple[torch.Tensor, int]:
-    """Return untouched bytes and the offset of the first huge page; ``size`` bytes from there are asked to be huge.
+    """Untouched bytes and the offset of the first huge page; ``size`` bytes from there are asked to be huge.
 
     A kernel without huge pages says no and gives small ones: slower, and nothing else.
     """
