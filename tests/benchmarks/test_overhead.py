@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from agentrt.benchmarks.overhead import command, contest, table
+from agentrt.benchmarks.overhead import contest, table
 from agentrt.benchmarks.overhead.contest import FLOORS, OURS, PEERS, Contender, ContenderFailed, Plan, Score, hold
 from agentrt.benchmarks.overhead.contract import SHAPES, Entrant, Job, Skew, noop
 from agentrt.benchmarks.overhead.worker import Figure, Order, Report, measure
+from agentrt.cli import main
 from agentrt.errors import ConfigError
 
 SMALL = Skew(chains=2, length=2, fast=0.001, slow=0.002)
@@ -198,15 +199,15 @@ def test_peers_are_chosen_by_name() -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--steps", "15"], "error: --steps 15: expected a multiple of 10"),
-        (["--rounds", "0"], "error: --rounds 0: expected 1 or more"),
-        (["--shapes", "round"], "error: no shape is called 'round'; there are: chain, wide"),
-        (["--peers", "x,y"], "error: no peer is called 'x', 'y'; there are:"),
+        (["--steps", "15"], "agentrt: --steps 15: expected a multiple of 10"),
+        (["--rounds", "0"], "agentrt: --rounds 0: expected 1 or more"),
+        (["--shapes", "round"], "agentrt: no shape is called 'round'; there are: chain, wide"),
+        (["--peers", "x,y"], "agentrt: no peer is called 'x', 'y'; there are:"),
     ],
 )
 def test_bad_options_get_one_line(options: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An option that cannot be used ends with status 2 and one line that names it."""
-    assert command.main(options) == 2
+    assert main(["bench", "overhead", *options]) == 2
     said = capsys.readouterr().err
     assert said.startswith(expected)
     assert said.count("\n") == 1
@@ -214,7 +215,8 @@ def test_bad_options_get_one_line(options: list[str], expected: str, capsys: pyt
 
 def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     """A small contest from the command line to its JSON."""
-    assert command.main(["--steps", "20", "--rounds", "1", "--peers", "none", "--shapes", "chain,wide", "--json"]) == 0
+    small = ["--steps", "20", "--rounds", "1", "--peers", "none", "--shapes", "chain,wide"]
+    assert main(["bench", "overhead", *small, "--json"]) == 0
     data: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert [one["name"] for one in data["contenders"]] == ["asyncio alone", "own networkx loop", "agentrt"]
     assert set(data["contenders"][2]["shapes"]) == {"chain", "wide"}

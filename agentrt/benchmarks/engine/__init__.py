@@ -14,6 +14,8 @@ import json
 import sys
 from functools import partial
 
+from agentrt.errors import ConfigError
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -27,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print; return 0, whatever the ratios are."""
+    """Measure and print; return 0, whatever the ratios are. Raises ``ConfigError`` for sizes below 1."""
+    for option in ("rounds", "cached", "tokens"):
+        if getattr(args, option) < 1:
+            raise ConfigError(f"--{option} {getattr(args, option)}: expected 1 or more")
     from agentrt.benchmarks.engine.measure import Sizes, measure
     from agentrt.benchmarks.engine.report import as_dict, as_text
 

@@ -86,14 +86,3 @@ def _show(plan: Plan, scores: Sequence[Score]) -> None:
     console.print(table)
     for line in found.remarks(plan, scores):
         console.print(line, highlight=False, markup=False)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The same as a command of its own: ``python -m agentrt.benchmarks.overhead``."""
-    parser = argparse.ArgumentParser("python -m agentrt.benchmarks.overhead")
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
