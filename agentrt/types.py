@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NewType, TypeAlias
+from typing import Any, Final, Literal, NewType, TypeAlias
 
 RunId = NewType("RunId", str)
 """One execution of one program."""
@@ -24,6 +24,9 @@ steps of their own; or a join, which only gathers edges and takes no time."""
 
 StepStatus: TypeAlias = Literal["pending", "ready", "running", "done", "failed", "skipped", "cancelled"]
 """pending: inputs missing; ready: waiting for a free place; skipped: never started, because an input failed."""
+
+FINISHED: Final[frozenset[StepStatus]] = frozenset({"done", "failed", "skipped", "cancelled"})
+"""What a step's status never changes from again."""
 
 RunStatus: TypeAlias = Literal["running", "done", "failed", "cancelled"]
 
@@ -90,9 +93,9 @@ class Sampling:
 class ModelRequest:
     """One model turn.
 
-    ``parallel_tools`` allows several tool calls in one reply. ``schema`` asks for a reply that is JSON of that
-    schema. ``session`` names the growing context this turn belongs
-    to. ``priority``: larger is sooner. ``agent``, ``run`` and ``step`` say who asks; they never change the reply.
+    ``parallel_tools`` allows several tool calls in one reply. ``schema`` asks for a reply that is JSON of that schema.
+    ``session`` names the growing context this turn belongs to. ``priority``: larger is sooner. ``agent``, ``run`` and
+    ``step`` say who asks; they never change the reply.
     """
 
     messages: tuple[Message, ...]

@@ -27,8 +27,7 @@ def connect(
     limit: int | None = None,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> ConnectedExecutor:
-    """The executor for the model server at ``url``: SGLang, or anything that speaks OpenAI's chat
-    completions.
+    """The executor for the model server at ``url``: SGLang, or anything that speaks OpenAI's chat completions.
 
     Nothing is sent yet. ``api_key`` falls back to the environment variable ``AGENTRT_API_KEY``. Raises
     ``ConfigError`` for an address that can be none.

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from agentrt.errors import GraphError
-from agentrt.types import StepId, StepKind, StepStatus
+from agentrt.types import FINISHED, StepId, StepKind, StepStatus
 
 State: TypeAlias = Literal["finished", "running", "open"]
 """finished: no longer in the way of anything; running; open: neither."""
-
-_FINISHED = frozenset({"done", "failed", "skipped", "cancelled"})
 
 
 class LiveNode(Protocol):
@@ -168,7 +166,7 @@ def live_view(nodes: Iterable[LiveNode]) -> dict[str, ViewNode]:
 
 
 def _state(status: StepStatus) -> State:
-    if status in _FINISHED:
+    if status in FINISHED:
         return "finished"
     return "running" if status == "running" else "open"
 

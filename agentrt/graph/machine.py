@@ -20,7 +20,7 @@ from heapq import heappop, heappush
 from typing import Final, Literal, NamedTuple
 
 from agentrt.errors import GraphError
-from agentrt.types import Place, StepId, StepKind, StepStatus, Usage
+from agentrt.types import FINISHED, Place, StepId, StepKind, StepStatus, Usage
 
 _ALLOWED: Final[Mapping[StepStatus, frozenset[StepStatus]]] = {
     "pending": frozenset({"ready", "running", "skipped", "cancelled"}),
@@ -31,8 +31,6 @@ _ALLOWED: Final[Mapping[StepStatus, frozenset[StepStatus]]] = {
     "skipped": frozenset(),
     "cancelled": frozenset(),
 }
-FINAL: Final[frozenset[StepStatus]] = frozenset({"done", "failed", "skipped", "cancelled"})
-
 
 NO_USAGE: Final = Usage()
 """What every node has used at first; one object for all, as most steps never use tokens."""
@@ -116,7 +114,7 @@ class Node:
     @property
     def finished(self) -> bool:
         """Whether the status can never change again."""
-        return self.status in FINAL
+        return self.status in FINISHED
 
     @property
     def story(self) -> str:
@@ -174,7 +172,7 @@ class Machine:
         """Put a new node into the graph. Raises ``GraphError`` for a known id or an input that is not in the graph."""
         self._admit(node, now)
         for before in node.inputs:
-            if before.status in FINAL:
+            if before.status in FINISHED:
                 if before.status != "done":
                     return self._skip([(node, before.because or before)], now)
             else:
@@ -208,7 +206,7 @@ class Machine:
 
     def cancel(self, node: Node, now: float) -> list[Instruction]:
         """Somebody wants the node gone. Nothing happens when it is finished already."""
-        if node.status in FINAL:
+        if node.status in FINISHED:
             return []
         if node.status == "running":
             return [Instruction("stop", node)]

@@ -1,5 +1,4 @@
-"""A model server without a model: speaks HTTP for real, answers from a script, and remembers what it was
-asked.
+"""A model server without a model: speaks HTTP for real, answers from a script, and remembers what it was asked.
 
     async with ScriptedServer([say("Hello."), call("search", query="tea")]) as server:
         executor = OpenAIExecutor(server.url)

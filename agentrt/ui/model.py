@@ -16,14 +16,13 @@ from agentrt.events import (
     StepStarted,
     StepText,
 )
-from agentrt.types import RunId, RunStatus, StepId, StepKind, StepStatus, Usage
+from agentrt.types import FINISHED, RunId, RunStatus, StepId, StepKind, StepStatus, Usage
 
 TAIL: Final = 400
 """How many characters of a step's streamed text are kept: what fits a line of the widest terminal, and some."""
 
 _TELLING: Final[tuple[StepStatus, ...]] = ("running", "failed", "cancelled", "skipped")
 NO_TOKENS: Final = Usage()
-FINISHED: Final = frozenset({"done", "failed", "skipped", "cancelled"})
 
 
 @dataclass(slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from agentrt.types import StepKind, StepStatus, Usage
-from agentrt.ui.model import FINISHED, GroupView, RunView, StepView
+from agentrt.types import FINISHED, StepKind, StepStatus, Usage
+from agentrt.ui.model import GroupView, RunView, StepView
 from agentrt.ui.words import counted, duration, one_line
 
 Tone: TypeAlias = Literal["quiet", "text", "bad"]

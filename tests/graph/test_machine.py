@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agentrt.errors import GraphError
-from agentrt.graph.machine import FINAL, Instruction, InvalidTransition, Machine, Node
-from agentrt.types import StepId, StepStatus
+from agentrt.graph.machine import Instruction, InvalidTransition, Machine, Node
+from agentrt.types import FINISHED, StepId, StepStatus
 
 Event = Callable[[Machine, Node], list[Instruction]]
 
@@ -532,7 +532,7 @@ class AgainstTheModel(RuleBasedStateMachine):
                 assert node.because is not None
                 assert node.because.status in ("failed", "cancelled")
                 assert node.because in ancestors(node)
-            assert (node.ended is not None) == (node.status in FINAL)
+            assert (node.ended is not None) == (node.status in FINISHED)
 
 
 def ancestors(node: Node) -> set[Node]:
