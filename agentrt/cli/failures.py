@@ -21,7 +21,7 @@ PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
 
 def guarded(build: Callable[[], ArgumentParser], argv: Sequence[str] | None) -> int:
     """Parse and run a command line; every way it can end becomes an exit code."""
-    options = Namespace(debug=False)
+    options = Namespace(debug=False, own_process=argv is None)
     _open_streams()
     try:
         build().parse_args(argv, options)

@@ -46,9 +46,10 @@ def describe_inputs(program: Program[..., Any]) -> str:
 
 
 def _fields(program: Program[..., Any]) -> Mapping[str, FieldInfo]:
-    from agentrt.sdk.tools import arguments_model
+    from agentrt.sdk.tools import arguments_model, field_name
 
-    return arguments_model(program.name, program.function).model_fields
+    fields = arguments_model(program.name, program.function).model_fields
+    return {name: fields[field_name(name)] for name in inspect.signature(program.function).parameters}
 
 
 def _described(name: str, field: FieldInfo) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -13,48 +13,60 @@ if TYPE_CHECKING:
     from agentrt.runtime import RunResult
 
 
+Write = Callable[[str], None]
+
+
 @contextmanager
-def stdout_set_aside() -> Iterator[None]:
-    """Inside, prints of this process and of the children it starts go to standard error."""
+def stdout_set_aside(*, for_good: bool) -> Iterator[Write]:
+    """Inside, prints of this process and of the children it starts go to standard error; yields the way out.
+
+    ``for_good`` is for a process that ends soon: what its threads, children and exit handlers print later does not
+    reach standard output either.
+    """
+    own = sys.stdout
     try:
-        number = sys.stdout.fileno()
+        number = own.fileno()
     except (OSError, ValueError):  # a test's or a notebook's own stream stands on no descriptor
         with redirect_stdout(sys.stderr):
-            yield
+            yield lambda text: print(text, end="", file=own)
         return
-    sys.stdout.flush()
+    own.flush()
     kept = os.dup(number)
     os.dup2(2, number)
     try:
         with redirect_stdout(sys.stderr):
-            yield
+            yield lambda text: _write(kept, text, own.encoding)
     finally:
-        os.dup2(kept, number)
+        if not for_good:
+            os.dup2(kept, number)
         os.close(kept)
 
 
-def print_json(result: RunResult[Any]) -> None:
+def print_json(result: RunResult[Any], write: Write) -> None:
     """The run as one JSON object on one line; numbers that JSON does not have become ``null``."""
-    _write(json.dumps(_finite(result.to_json()), ensure_ascii=not _unicode()))
+    write(_line(json.dumps(_finite(result.to_json()), ensure_ascii=not _unicode())))
 
 
-def print_output(value: Any) -> None:
+def print_output(value: Any, write: Write) -> None:
     """A program's output: text as it is, ``None`` not at all, everything else as indented JSON."""
-    from pydantic_core import to_jsonable_python
+    from agentrt.runtime.result import plain
 
     if value is None:
         return
     if not isinstance(value, str):
-        plain = _finite(to_jsonable_python(value, fallback=str))
-        value = json.dumps(plain, indent=2, ensure_ascii=not _unicode())
-    _write(value)
+        value = json.dumps(_finite(plain(value)), indent=2, ensure_ascii=not _unicode())
+    write(_line(value))
 
 
-def _write(text: str) -> None:
-    """Write text with a line's end; what the encoding has no character for is written as its escape."""
-    encoding = sys.stdout.encoding or "utf-8"
-    text = text.encode(encoding, "backslashreplace").decode(encoding)
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+def _write(number: int, text: str, encoding: str) -> None:
+    """Write all of a text at once, unbuffered: a full disk shows here, not at exit where nobody catches it."""
+    data = text.encode(encoding, "backslashreplace")  # what the encoding has no character for, as its escape
+    while data:
+        data = data[os.write(number, data) :]
+
+
+def _line(text: str) -> str:
+    return text if text.endswith("\n") else text + "\n"
 
 
 def _unicode() -> bool:

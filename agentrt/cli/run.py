@@ -66,17 +66,17 @@ def run(options: argparse.Namespace) -> int:
     from agentrt.cli.output import print_json, print_output, stdout_set_aside
     from agentrt.sdk.loader import check_graph, load_program
 
-    with stdout_set_aside():
+    with stdout_set_aside(for_good=options.own_process) as write:
         program = load_program(options.program)
         check_graph(program)
         args, kwargs = read_inputs(program, options.input, options.inputs)
         display = _display(options.json)
         result = _execute(options, program, args, kwargs, display)
         display.summarize(result)
-    if options.json:
-        print_json(result)
-    elif result.error is None:
-        print_output(result.value)
+        if options.json:
+            print_json(result, write)
+        elif result.error is None:
+            print_output(result.value, write)
     if result.error is not None:
         _explain(result.error, debug=options.debug)
     return _CODES[result.status]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from agentrt.errors import AgentrtError, RunCancelled, RunError, UpstreamFailed
 from agentrt.graph.analysis import critical_path
@@ -99,14 +100,12 @@ class RunResult(Generic[R_co]):
         return critical_path(self.nodes).seconds
 
     def to_json(self) -> dict[str, Any]:
-        """The run as ``agentrt run --json`` prints it; ``output`` becomes plain JSON, by ``str`` if need be."""
-        from pydantic_core import to_jsonable_python
-
+        """The run as ``agentrt run --json`` prints it; ``output`` becomes plain JSON, see ``plain``."""
         return {
             "run_id": self.id,
             "program": self.program,
             "status": self.status,
-            "output": to_jsonable_python(self.value, fallback=str),
+            "output": plain(self.value),
             "error": None if self.error is None else _error_json(self.error),
             "seconds": round(self.seconds, 6),
             "critical_path_seconds": round(self.critical_path_seconds, 6),
@@ -121,6 +120,24 @@ class RunResult(Generic[R_co]):
                 "edges": [list(edge) for edge in self.edges],
             },
         }
+
+
+def plain(value: Any) -> Any:
+    """A value as plain JSON: what has no other form by ``str``; all bytes in base64 when some are no text."""
+    from pydantic_core import to_jsonable_python
+
+    modes: tuple[Literal["utf8", "base64"], ...] = ("utf8", "base64")
+    for mode in modes:
+        with suppress(Exception):  # the user's own serializers may raise anything
+            return to_jsonable_python(value, fallback=_text, bytes_mode=mode)
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - the user's own type, whose text is broken
+        return object.__repr__(value)
 
 
 def brief(error: BaseException) -> str:

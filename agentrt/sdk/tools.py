@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
-from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 from agentrt.errors import ConfigError, ToolError
 from agentrt.runtime import Handle, StepSpec, call
@@ -43,7 +44,7 @@ class Tool(Step[P, R]):
     def told(self) -> ToolSpec:
         """What a model is told of this tool."""
         try:
-            schema = self.arguments.model_json_schema()
+            schema = self.arguments.model_json_schema(schema_generator=_Schema)
         except PydanticUserError as error:
             raise ConfigError(f"tool {self.name!r}: its type hints give no JSON schema: {error.message}") from error
         schema.pop("title", None)
@@ -55,8 +56,9 @@ class Tool(Step[P, R]):
             checked = self.arguments.model_validate_json(text or "{}")
         except ValidationError as error:
             raise ToolError(f"tool {self.name!r}: the arguments {text!r} do not fit: {problems(error)}") from error
-        values = {name: getattr(checked, name) for name in type(checked).model_fields}
-        args, kwargs = _as_call(self.function, values)
+        parameters = inspect.signature(self.function).parameters
+        values = {name: getattr(checked, field_name(name)) for name in parameters}
+        args, kwargs = _as_call(parameters, values)
         return call(self.spec, args, kwargs, self._after, depth=0)
 
     def with_(self, **options: Unpack[Options]) -> Self:
@@ -66,6 +68,18 @@ class Tool(Step[P, R]):
 
 class _Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class _Schema(GenerateJsonSchema):
+    """Leaves a default that JSON does not have out of the schema, without a warning at the user."""
+
+    ignored_warning_kinds: set[JsonSchemaWarningKind] = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
+
+
+def field_name(parameter: str) -> str:
+    """What a parameter is called in ``arguments_model``; pydantic has some names for itself, as ``json`` and ``_x``."""
+    reserved = parameter.startswith(("_", "model_")) or hasattr(_Arguments, parameter)
+    return f"argument_{parameter}" if reserved else parameter
 
 
 def arguments_model(name: str, function: Callable[..., Any]) -> type[BaseModel]:
@@ -81,15 +95,18 @@ def arguments_model(name: str, function: Callable[..., Any]) -> type[BaseModel]:
                 f"{name!r}: *{parameter.name} cannot be described to a model or a command line; name each argument"
             )
         hint = Any if parameter.annotation is parameter.empty else parameter.annotation
-        fields[parameter.name] = (hint, ... if parameter.default is parameter.empty else parameter.default)
+        default = ... if parameter.default is parameter.empty else parameter.default
+        name_there = field_name(parameter.name)
+        fields[name_there] = (hint, default if name_there == parameter.name else Field(default, alias=parameter.name))
     try:
         return create_model(name, __base__=_Arguments, **fields)
     except PydanticUserError as error:
         raise ConfigError(f"{name!r}: its type hints cannot be used: {error.message}") from error
 
 
-def _as_call(function: Callable[..., Any], values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    parameters = inspect.signature(function).parameters
+def _as_call(
+    parameters: Mapping[str, inspect.Parameter], values: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     positional = tuple(values[name] for name, one in parameters.items() if one.kind is one.POSITIONAL_ONLY)
     return positional, {
         name: value for name, value in values.items() if parameters[name].kind is not inspect.Parameter.POSITIONAL_ONLY

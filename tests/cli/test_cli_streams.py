@@ -51,3 +51,58 @@ def test_a_closed_standard_output_is_no_bug(write: Callable[[str, str], Path]) -
     """Without anywhere to put its output a run still ends as it ended."""
     done = run(write("main.py", _PROGRAM), ">&-")
     assert (done.returncode, b"one#1 done" in done.stderr) == (0, True)
+
+
+_NOISY = """
+    import atexit, os, subprocess, threading
+    from agentrt import program, step
+
+    @step
+    def noisy() -> int:
+        print("noise")
+        os.write(1, b"noise")
+        subprocess.run(["echo", "noise"])
+        return 1
+
+    @program
+    async def main() -> int:
+        atexit.register(print, "noise")
+        threading.Thread(target=lambda: (threading.main_thread().join(), print("noise"))).start()
+        return await noisy()
+"""
+
+
+@pytest.mark.parametrize(("option", "begins"), [("", b"1\n"), ("--json", b'{"run_id"')])
+def test_what_is_printed_after_the_end_is_no_output(
+    write: Callable[[str, str], Path], option: str, begins: bytes
+) -> None:
+    """Threads and exit handlers of the program that print later still do not reach standard output."""
+    done = run(write("main.py", _NOISY), option)
+    assert done.returncode == 0
+    assert done.stdout.startswith(begins)
+    assert done.stdout.count(b"\n") == 1
+    assert done.stderr.count(b"noise") == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("b'\\xff'", b'"_w=="'), ("Mute()", b'"<main.Mute object at'), ("[b'\\xff', 1]", b'["_w==", 1]')],
+)
+def test_whatever_a_program_gives_becomes_json(write: Callable[[str, str], Path], value: str, shown: bytes) -> None:
+    """Bytes that are no text and objects whose text is broken end in the JSON, not as a bug."""
+    source = f"""
+    from agentrt import program
+
+    class Mute:
+        def __str__(self) -> str:
+            raise ValueError
+
+        __module__ = "main"
+
+    @program
+    async def main() -> object:
+        return {value}
+    """
+    done = run(write("main.py", source), "--json")
+    assert done.returncode == 0
+    assert b'"output": ' + shown in done.stdout

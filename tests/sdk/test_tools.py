@@ -117,3 +117,25 @@ async def test_positional_only_parameters_work_by_json() -> None:
         return a / b
 
     assert await run_json(divide, '{"a": 6, "b": 3}') == 2.0
+
+
+async def test_parameters_may_have_any_name_and_any_default() -> None:
+    """Names that pydantic has for itself, and defaults that JSON does not have, work and warn of nothing."""
+    nothing = object()
+
+    @tool
+    async def odd(_hidden: int, json: str, model_config: bool = False, copy: int = 2, default: object = nothing) -> Any:
+        """Take odd names."""
+        return [_hidden, json, model_config, copy, default is nothing]
+
+    assert list(odd.told.parameters["properties"]) == ["_hidden", "json", "model_config", "copy", "default"]
+    assert odd.told.parameters["required"] == ["_hidden", "json"]
+
+    @program
+    async def main() -> Any:
+        return await odd.call_json('{"_hidden": 1, "json": "x", "copy": 5}')
+
+    async with Runtime({}) as runtime:
+        assert (await runtime.run(main)).output == [1, "x", False, 5, True]
+    with pytest.raises(ToolError, match="_hidden: Input should be a valid integer"):
+        odd.call_json('{"_hidden": "x", "json": "x"}')
