@@ -24,15 +24,14 @@ def main(dev: bool) -> int:
         return fail(
             f"agentrt runs on Python 3.11 to 3.13, this is {sys.version.split()[0]}; use: make PYTHON=python3.12 ..."
         )
-    marker = VENV / (".ready-dev" if dev else ".ready")
-    if ready(marker):
+    if ready(dev):
         return 0
     VENV.mkdir(exist_ok=True)
     with (VENV / ".setup.lock").open("w") as lock:  # uv has a .lock of its own there
         if not taken(lock):
             say("another process is setting up this checkout; waiting for it ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        return 0 if ready(marker) else install(marker, dev)
+        return 0 if ready(dev) else install(dev)
 
 
 def taken(lock: object) -> bool:
@@ -44,9 +43,15 @@ def taken(lock: object) -> bool:
     return True
 
 
-def ready(marker: Path) -> bool:
-    """Whether the marker was written for this ``pyproject.toml`` and this Python."""
-    return marker.exists() and marker.read_text() == fingerprint()
+def marker(dev: bool) -> Path:
+    """What says that an environment is complete, and for what."""
+    return VENV / (".ready-dev" if dev else ".ready")
+
+
+def ready(dev: bool) -> bool:
+    """Whether what is wanted was installed for this ``pyproject.toml`` and this Python; who develops has it all."""
+    enough = [marker(True)] if dev else [marker(False), marker(True)]
+    return any(one.exists() and one.read_text() == fingerprint() for one in enough)
 
 
 def fingerprint() -> str:
@@ -55,8 +60,8 @@ def fingerprint() -> str:
     return hashlib.sha256(wanted).hexdigest()
 
 
-def install(marker: Path, dev: bool) -> int:
-    """Build the environment, then write the marker."""
+def install(dev: bool) -> int:
+    """Build the environment, then write its marker."""
     uv = [str(PYTHON), "-m", "uv", "pip", "install", "--python", str(PYTHON), "--editable", str(ROOT)]
     steps = [
         ("an environment in .venv", [sys.executable, "-m", "venv", str(VENV)]),
@@ -71,7 +76,7 @@ def install(marker: Path, dev: bool) -> int:
         if done.returncode:
             print(done.stdout, file=sys.stderr)
             return fail(f"setting up {what} failed, see above; {way_out(done.stdout)}")
-    marker.write_text(fingerprint())
+    marker(dev).write_text(fingerprint())
     return 0
 
 
