@@ -153,7 +153,7 @@ def _logged(url: str | None) -> EngineInfo:
     from agentrt.engine import recorded
     from agentrt.errors import NotRunning
 
-    known = [each for each in recorded() if url in (None, each.url)]
+    known = [each for each in recorded() if each.at(url)]
     if not known:
         raise NotRunning(f"there is no engine{f' at {url}' if url else ''} whose log could be shown; "
                          f"start one with: agentrt engine up")  # fmt: skip

@@ -91,7 +91,7 @@ def down(url: str | None = None, *, grace_s: float = GRACE_S, where: Home | None
     """
     where = where or home()
     known = records.recorded(where)
-    chosen = [each for each in known if (each.url == url.rstrip("/") if url else not each.attached)]
+    chosen = [each for each in known if (each.at(url) if url else not each.attached)]
     if url and not any(each.alive for each in chosen):
         raise NotRunning(f"no engine of yours runs at {url}; see: agentrt engine status")
     ended = [each for each in chosen if each.alive]

@@ -36,6 +36,10 @@ class EngineInfo:
         """Its first process runs."""
         return process.running(self.pid, self.pid_started)
 
+    def at(self, url: str | None) -> bool:
+        """Whether ``url`` names it, with or without ``/v1``; ``None`` names every engine."""
+        return url is None or self.url == url.rstrip("/").removesuffix("/v1")
+
     def exit_story(self) -> str | None:
         """How it ended, with the end of its log; ``None`` while it runs. Only its parent knows its status."""
         if self.alive:
@@ -89,10 +93,7 @@ def running(where: Home | None = None) -> list[EngineInfo]:
 
 def find(url: str | None = None, where: Home | None = None) -> EngineInfo | None:
     """The running engine at ``url``, or without one the newest that was started to stay (detached)."""
-    if url is None:
-        return next((each for each in running(where) if not each.attached), None)
-    wanted = url.rstrip("/").removesuffix("/v1")
-    return next((each for each in running(where) if each.url == wanted), None)
+    return next((each for each in running(where) if each.at(url) and not (url is None and each.attached)), None)
 
 
 def _written(log: Path) -> float:

@@ -162,6 +162,8 @@ def test_as_many_lines_of_a_log_as_were_asked_for(
     records.save(info, home())
     assert main(["engine", "logs", "-n", lines]) == 0
     assert capsys.readouterr().out == shown
+    assert main(["engine", "logs", "-n", lines, "http://127.0.0.1:1/v1/"]) == 0
+    assert capsys.readouterr().out == shown
     assert main(["engine", "logs", "-n", "-1"]) == 2
     assert "expected 0 lines or more" in capsys.readouterr().err
 
