@@ -40,7 +40,16 @@ def refusal(name: str, status: int, body: bytes | str) -> AgentrtError:
     if status in {401, 403}:
         advice = f"give the server's key with api_key=... or in {KEY_VARIABLE}"
         return Refused(f"{name} refused the request ({status}: {said}); {advice}", status=status)
+    if status in {404, 405, 501} and text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):
+        page = _cut_page(text)
+        return Refused(
+            f"{name} answered {status} with a web page; is it a model server's address? {page}", status=status
+        )
     return Refused(f"{name} refused the request ({status}: {said})", status=status)
+
+
+def _cut_page(text: str) -> str:
+    return "It says: " + " ".join(re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL).split())[:120]
 
 
 def server_message(text: str) -> str:

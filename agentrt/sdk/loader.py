@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import traceback
 from collections.abc import Iterable
@@ -41,9 +42,12 @@ def check_graph(program: Program[..., Any]) -> None:
     """
     from agentrt.graph import read_template
 
-    function = program.function
-    with suppress(OSError, ProgramError):
-        source = Path(function.__code__.co_filename)
+    function = inspect.unwrap(program.function)
+    code = getattr(function, "__code__", None)  # a partial has none
+    if code is None:
+        return
+    with suppress(OSError, ProgramError, UnicodeError):
+        source = Path(code.co_filename)
         read_template(source.read_text(encoding="utf-8"), str(source), function.__name__)
 
 

@@ -112,3 +112,18 @@ def test_an_impossible_graph_is_refused_before_anything_runs(tmp_path: Path) -> 
     )
     with pytest.raises(GraphError, match=r"knot\.py:6: a cycle: 'b' needs 'a' needs 'b'"):
         check_graph(load_program(str(source)))
+
+
+def test_a_program_without_code_of_its_own_is_not_refused(tmp_path: Path) -> None:
+    """A partial has no source to be read, and a wrapped function has that of what it wraps."""
+    source = tmp_path / "made.py"
+    source.write_text(
+        "from functools import partial, wraps\n"
+        "from agentrt import program\n"
+        "async def add(a: int, b: int) -> int: return a + b\n"
+        "main = program(partial(add, 1))\n"
+        "def same(f):\n    @wraps(f)\n    async def g(*a, **k): return await f(*a, **k)\n    return g\n"
+        "@program\n@same\nasync def other() -> int: return 1\n"
+    )
+    for name in ("main", "other"):
+        check_graph(load_program(f"{source}:{name}"))

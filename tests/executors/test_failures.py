@@ -80,7 +80,7 @@ def test_the_code_alone_is_enough() -> None:
         ('{"object": "error", "message": "no such model", "code": 404}', "no such model"),
         ('{"error": "no such model"}', "no such model"),
         ('{"detail": [{"msg": "field required"}]}', "field required"),
-        ("<html>Bad\n Gateway</html>", "<html>Bad Gateway</html>"),
+        ("<html>Bad\n Gateway</html>", "a web page; is it a model server's address? It says: Bad Gateway"),
         ('{"error": {"error": null}}', "null"),
         (b"\xff\xfe", "\ufffd"),
         ("", "no message"),

@@ -453,3 +453,18 @@ def _sources(template: Template, node: str) -> set[str]:
     for _ in template.edges:
         found |= {str(edge.source) for edge in template.edges if edge.target in found}
     return found - {node}
+
+
+def test_alternatives_of_one_name_are_no_duplicates():
+    """A step defined in one of two ways, as for an import that may be missing, is one step; so is an agent."""
+    either = """
+try:
+    import absent
+    @tool
+    def find(q): ...
+except ImportError:
+    @tool
+    def find(q): ...
+"""
+    read("return find(1)", HEAD + either)
+    read("a = Agent('a', system='x') if topic else Agent('a', system='y')\nreturn a(1)")

@@ -131,8 +131,20 @@ def choose(values: Iterable[Value]) -> Value:
     callables = [one for value in found for one in ((value.items or ()) if value.sort == "choice" else (value,))]
     callables = [one for one in callables if one.sort in ("step", "session", "function")]
     if callables:
+        callables = _one_step_each(callables)
         return callables[0] if len(set(callables)) == 1 else Value("choice", waits, items=tuple(callables))
     return _blend(found, waits)
+
+
+def _one_step_each(callables: list[Value]) -> list[Value]:
+    """Steps of one name, of which only one can be there, as after ``try: import``, count as one step defined once."""
+    places: dict[str, Place] = {}
+    return [
+        replace(one, ref=replace(one.ref, place=places.setdefault(one.ref.name, one.ref.place)))
+        if one.sort == "step"
+        else one
+        for one in callables
+    ]
 
 
 def _blend(found: list[Value], waits: tuple[TemplateId, ...]) -> Value:
