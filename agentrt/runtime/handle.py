@@ -175,20 +175,25 @@ class Handle(asyncio.Future[T]):
         """The step is done. A handle that somebody else resolved already stays as it is."""
         if not self.done():
             self.set_result(value)
-            self._wake()
+            self._let_go()
 
     def settle_error(self, error: BaseException) -> None:
         """The step has no value. That nobody looks at the error is the run's concern, not asyncio's."""
         if not self.done():
             self.set_exception(error)
             self._log_traceback = False
-            self._wake()
+            self._let_go()
 
     def settle_cancelled(self) -> None:
         """The step was cancelled."""
         if not self.done():
             super().cancel()
-            self._wake()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Wake the readers, and drop what only running needed: a run keeps its handles to its end."""
+        del self.args, self.kwargs, self.context
+        self._wake()
 
     def _wake(self) -> None:
         if self._wakers:

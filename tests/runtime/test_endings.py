@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -163,3 +165,26 @@ async def test_closing_closes_every_executor() -> None:
     with pytest.raises(OSError, match="the connection is gone"):
         await runtime.close()
     assert all(one.closed for one in executors.values())
+
+
+async def test_what_a_step_was_given_is_let_go_when_it_is_done(watched: Watched) -> None:
+    """A long run does not hold on to arguments: they are free as soon as their step is done."""
+
+    class Given:
+        """Something whose life can be watched."""
+
+    @step
+    async def take(given: Given) -> int:
+        return 1
+
+    @program
+    async def main() -> bool:
+        given = Given()
+        left = weakref.ref(given)
+        handle = take(given)
+        del given
+        await handle
+        gc.collect()
+        return left() is None
+
+    assert (await watched.runtime.run(main)).output is True
