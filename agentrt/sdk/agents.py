@@ -95,8 +95,8 @@ class Agent(Generic[T]):
 class Session(Generic[T]):
     """One growing context of one agent in one run. Turns run in the order in which they were called.
 
-    ``id`` is what the engine knows it by. A turn called while the one before runs waits for it; after a turn that
-    failed, the next goes on from what was said before.
+    ``id`` is what the engine knows it by. A turn called before the last one has ended waits for it, and is skipped when
+    that fails; one called after a failure goes on from what was said before.
     """
 
     def __init__(self, agent: Agent[T], said: tuple[Message, ...], after: Handle[Any] | None = None) -> None:
@@ -122,7 +122,7 @@ class Session(Generic[T]):
         return self._context.said
 
     async def fork(self) -> Session[T]:
-        """A second session that goes on from here, once the turns called so far have finished."""
+        """A second session that goes on from here, once all turns so far are done; raises what the last one raises."""
         if self._last is not None:
             await self._last
         return Session(self.agent, self._context.said)

@@ -18,8 +18,8 @@ async def each(
 ) -> AsyncIterator[R]:
     """The step's value for every item, in the items' order, with at most ``at_once`` calls under way.
 
-    Items are taken one by one as places get free, so an endless or slow source is fine. A step that fails raises here;
-    the calls still under way end as the program says.
+    Items are taken one by one as places get free, so a slow source is fine, and so is one larger than memory; the run
+    itself remembers each step. A step that fails raises here; the calls still under way end as the program says.
     """
     if at_once < 1:
         raise ConfigError(f"each(at_once={at_once}): expected 1 or more")
