@@ -7,6 +7,7 @@ import ast
 import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,6 +113,26 @@ def test_every_option_is_described(command: str, spellings: tuple[str, ...]) -> 
     """The manual shows each option of the command line, in one of its spellings."""
     shown = [one for one in spellings if re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", MANUAL)]
     assert shown, f"{command} {' '.join(spellings)}"
+
+
+def commands() -> Iterator[str]:
+    """Every complete command line of ours that a page shows, without comments, pipes and what stands for a word."""
+    for page in PAGES:
+        for line in re.findall(r"^(?: {4}|\$ )(agentrt .*)", page.read_text(), re.MULTILINE):
+            command = re.split(r"  +|\s[|>&#]", line)[0]
+            if not re.search(r"[A-Z]{4}|\.\.\.|\w\|\w", command):
+                yield command
+
+
+@pytest.mark.parametrize("command", sorted(set(commands())))
+def test_commands_can_be_typed(command: str) -> None:
+    """Each command line of the manual is one that the parser takes."""
+    _, *words = shlex.split(command)
+    options = build_parser().parse_args(words)
+    if words[0] == "bench":
+        parser = argparse.ArgumentParser()
+        import_module(f"agentrt.benchmarks.{options.name}").add_arguments(parser)
+        parser.parse_args(options.options)
 
 
 def test_every_variable_is_described() -> None:
