@@ -40,8 +40,9 @@ class Feed:
 
     def begun(self, program: str, args: tuple[Any, ...], kwargs: dict[str, Any], wall: float) -> None:
         """The run exists."""
-        inputs = {**{str(index): value for index, value in enumerate(args)}, **kwargs}
-        self._emit(RunStarted(self._run, program, inputs, wall))
+        if self._observers:
+            inputs = {**{str(index): value for index, value in enumerate(args)}, **kwargs}
+            self._emit(RunStarted(self._run, program, inputs, wall))
 
     def over(self, status: RunStatus, error: BaseException | None) -> None:
         """Nothing of the run is left running."""

@@ -141,7 +141,7 @@ def _text(value: object) -> str:
 
 
 def brief(error: BaseException) -> str:
-    """One line for an error: the first of agentrt's own messages as it is, others with the name of their type."""
+    """One line for an error: the first line of agentrt's own messages, others whole after the name of their type."""
     try:
         said = str(error)
     except Exception:  # noqa: BLE001 - the user's own exception, whose text is broken too

@@ -10,6 +10,8 @@ from contextvars import copy_context
 from functools import wraps
 from typing import Any
 
+from agentrt.errors import ConfigError
+
 
 def in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     """A coroutine function that runs the plain one in a daemon thread of its own, with the caller's context.
@@ -32,7 +34,13 @@ def in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
                 _deliver(loop, outcome.set_result, outcome, value)
 
         name = getattr(function, "__name__", type(function).__name__)
-        threading.Thread(target=work, name=f"agentrt-{name}", daemon=True).start()
+        try:
+            threading.Thread(target=work, name=f"agentrt-{name}", daemon=True).start()
+        except RuntimeError as error:
+            raise ConfigError(
+                f"{name}(): {error}; run fewer plain functions at once, with each(...) or "
+                f"Runtime(limits={{'python': 100, 'tool': 100}})"
+            ) from error
         value = await outcome
         return await value if inspect.iscoroutine(value) else value  # as of a plain wrapper around a coroutine function
 
