@@ -142,9 +142,11 @@ def _unseen(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 def _models(options: argparse.Namespace, display: Display) -> ModelExecutor:
     url = options.engine or os.environ.get("AGENTRT_ENGINE")
     if url:
+        from agentrt.engine import find
         from agentrt.executors import connect
 
-        return connect(url)
+        ours = find(url)  # an engine of this user's needs no key to be typed
+        return connect(url, api_key=ours.api_key if ours else None)
     from agentrt.runtime.embedded import EmbeddedExecutor
 
     return EmbeddedExecutor(progress=display.progress)

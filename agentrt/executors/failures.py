@@ -73,8 +73,9 @@ def too_long(name: str, said: str) -> PromptTooLong:
     length = next((int(m.group(1)) for p in _LENGTHS if (m := p.search(said))), None)
     limit = next((int(n) for m in _LIMIT.finditer(said) for n in m.groups() if n), None)
     sizes = f"{length or 'more'} tokens, the model takes {limit}" if limit else said
+    both = " and the reply asked for do" if length and limit and length < limit else " does"
     return PromptTooLong(
-        f"the prompt does not fit the context of {name}: {sizes}. Send fewer or shorter messages, ask for a "
+        f"the prompt{both} not fit the context of {name}: {sizes}. Send fewer or shorter messages, ask for a "
         "shorter reply (max_tokens), or start the engine with a longer context"
     )
 

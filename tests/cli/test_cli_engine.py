@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from agentrt.engine import Engine
+from agentrt.engine.paths import Home
+from agentrt.engine.records import save
 from tests.cli.conftest import Cli, environment
 from tests.cli.test_cli_stopping import group_is_gone, line_with
 
@@ -54,6 +56,19 @@ def test_a_run_on_the_real_engine_reports_its_tokens(
     later = run["steps"][1:]
     assert all(step["cached_tokens"] > step["prompt_tokens"] / 2 for step in later)
     assert run["tokens"]["prompt"] == sum(step["prompt_tokens"] for step in run["steps"])
+
+
+@pytest.mark.engine
+def test_the_address_of_an_engine_of_ours_needs_no_key(
+    cli: Cli, write: Callable[[str, str], Path], engine: Engine, tmp_path: Path
+) -> None:
+    """What ``agentrt engine up`` prints can be given to ``--engine`` as it is."""
+    write("facts.py", _PROGRAM)
+    where = Home(cache=tmp_path / "cache", state=tmp_path / "state")
+    save(engine.info, where)
+    env = {"AGENTRT_HOME": str(tmp_path)}
+    ended = cli("run", "facts.py:facts", "--input", "topic=otters", "--engine", f"{engine.url}/v1", env=env)
+    assert ended.code == 0, ended.err
 
 
 @pytest.mark.engine
