@@ -60,9 +60,12 @@ def engine_environment(device: Device, model: Model, plugin: Path) -> dict[str, 
     kept |= {
         "PYTHONPATH": str(plugin),
         "PYTHONUNBUFFERED": "1",  # a crash must not swallow the end of the log
+        "PYTHONUTF8": "1",  # SGLang reads its own files in the locale's encoding
         "DO_NOT_TRACK": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
+    for diagnosis in ("PYSPY_DUMP", "CUDA_COREDUMP"):  # after a crash they take a minute, in which runs would hang
+        kept.setdefault(f"SGLANG_{diagnosis}_BEFORE_CRASH", "0")
     if device == "cpu":
         kept["SGLANG_PLATFORM"] = "agentrt_cpu"
     if not model.online:

@@ -167,6 +167,16 @@ async def test_an_attached_engine_that_dies_tells_its_story() -> None:
     assert process.session_members(engine.info.pid) == []
 
 
+async def test_it_ends_soon_when_a_process_of_it_is_killed() -> None:
+    """The engine does not live on without a part of it: whoever waits for an answer learns that there is none."""
+    async with embedded(spec=EngineSpec(max_total_tokens=4096)) as engine:
+        watched = os.pidfd_open(engine.info.pid)
+        os.kill(max(process.session_members(engine.info.pid)), signal.SIGKILL)
+        assert await asyncio.to_thread(ended_within, watched, 20.0)
+        os.close(watched)
+        assert engine.exit_story() is not None
+
+
 def test_a_setting_it_cannot_use_is_told_from_its_log() -> None:
     """When SGLang refuses an argument, the error carries SGLang's own words."""
     with pytest.raises(StartError, match="no_such_setting") as caught:

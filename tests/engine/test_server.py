@@ -127,6 +127,7 @@ def test_the_users_own_modules_stay_out_of_the_engine(where: Home, monkeypatch: 
     """``PYTHONPATH`` of the engine holds our plugin folder and nothing else, and it may cache its bytecode."""
     monkeypatch.setenv("PYTHONPATH", "/users/own")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("PYTHONUTF8", "0")
     engine = started(where)
     try:
         variables = Path(f"/proc/{engine.info.pid}/environ").read_bytes().decode().split("\0")
@@ -137,6 +138,7 @@ def test_the_users_own_modules_stay_out_of_the_engine(where: Home, monkeypatch: 
     assert "SGLANG_PLATFORM=agentrt_cpu" in variables
     assert "PYTHONDONTWRITEBYTECODE=1" not in variables
     assert "HF_HUB_OFFLINE=1" in variables
+    assert "PYTHONUTF8=1" in variables
 
 
 def test_a_pid_used_again_by_another_process_is_not_taken_for_the_engine(where: Home) -> None:
