@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from copy import copy
 from dataclasses import fields, is_dataclass
 from typing import Any, Final, TypeAlias
@@ -82,7 +82,9 @@ def _emptied(value: Any) -> Any:
     return new
 
 
-def _items(old: Iterable[Any], leaf: _Leaf) -> list[Any] | None:
+def _items(old: Collection[Any], leaf: _Leaf) -> list[Any] | None:
+    if _LEAVES.issuperset(map(type, old)):  # a million numbers take no more than a glance
+        return None
     kept = list(old)
     new = [_rebuilt(item, leaf) for item in kept]
     if all(item is _SAME for item in new):
