@@ -96,14 +96,14 @@ def _execute(
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_unseen)
         models = _models(options, display)
-        cancel: list[Callable[[str], object]] = []  # the last one ends what goes on now
+        stop = _Stop()
         async with Runtime(models=models, observers=[display]) as runtime:
             preparing = loop.create_task(models.prepare() if asks_a_model(program) else asyncio.sleep(0))
-            cancel.append(preparing.cancel)
-            with stopped_by_signals(loop, lambda reason: cancel[-1](reason)):  # noqa: PLW0108 - the last one changes
+            with stopped_by_signals(loop, stop):
+                stop.aim(preparing.cancel)
                 await _ready(preparing)
                 running = runtime.start(program, *args, **kwargs)
-                cancel.append(running.cancel)
+                stop.aim(running.cancel)
                 if options.timeout is not None:
                     reason = f"it ran longer than --timeout {options.timeout:g}"
                     loop.call_later(options.timeout, running.cancel, reason)
@@ -120,6 +120,25 @@ def _execute(
         ) from error
     finally:
         display.close()
+
+
+class _Stop:
+    """What a signal calls: it cancels what goes on now, and what begins after it."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._cancel: Callable[[str], object] | None = None
+
+    def aim(self, cancel: Callable[[str], object]) -> None:
+        """From now on this is what goes on."""
+        self._cancel = cancel
+        if self._reason is not None:
+            cancel(self._reason)
+
+    def __call__(self, reason: str) -> None:
+        self._reason = reason
+        if self._cancel is not None:
+            self._cancel(reason)
 
 
 async def _ready(preparing: asyncio.Task[None]) -> None:
