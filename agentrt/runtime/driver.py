@@ -59,11 +59,15 @@ class Driver:
         return True
 
     def leave_behind(self) -> list[StepId]:
-        """Count the steps that still run as cancelled, nobody waits for them any more; give those that held it up."""
+        """Count the steps that still run as cancelled; give those that held it up.
+
+        Nobody waits for them any more, ``asyncio.run`` neither, which would wait for ever before it closes its loop.
+        """
         left = [handle for handle in self.tasks if not handle.node.finished]
         callers = {handle.parent for handle in left}
         for handle in left:
             self.tasks[handle].cancel()
+            _disown(self.tasks[handle])
             self._was_cancelled(handle)
         return [handle.id for handle in left if handle not in callers]
 
@@ -202,6 +206,11 @@ class Driver:
         handle.settle_error(error)
         self._feed.ended(node)
         self._carry_out(instructions)
+
+
+def _disown(task: asyncio.Task[None]) -> None:
+    asyncio.tasks._unregister_task(task)
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # it has been told already
 
 
 async def _whole(handle: Handle[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

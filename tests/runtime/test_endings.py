@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -188,3 +189,28 @@ async def test_what_a_step_was_given_is_let_go_when_it_is_done(watched: Watched)
         return left() is None
 
     assert (await watched.runtime.run(main)).output is True
+
+
+def test_the_loop_closes_without_a_step_that_swallows_its_cancellation() -> None:
+    """``asyncio.run`` returns although a step of a cancelled run goes on for ever."""
+
+    @step
+    async def stubborn(begun: asyncio.Event) -> None:
+        while True:
+            with suppress(asyncio.CancelledError):
+                begun.set()
+                await asyncio.sleep(0)
+
+    @program
+    async def main(begun: asyncio.Event) -> None:
+        await stubborn(begun)
+
+    async def cancelled() -> str:
+        begun = asyncio.Event()
+        async with Runtime({}, grace=0.0) as runtime:
+            run = runtime.start(main, begun)
+            await begun.wait()
+            run.cancel()
+            return (await run).status
+
+    assert asyncio.run(cancelled()) == "cancelled"
