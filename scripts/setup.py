@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,11 @@ def main(dev: bool) -> int:
         if not taken(lock):
             say("another process is setting up this checkout; waiting for it ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        return 0 if ready(dev) else install(dev)
+        if ready(dev):
+            return 0
+        if stale():
+            clear()
+        return install(dev)
 
 
 def taken(lock: object) -> bool:
@@ -51,7 +56,25 @@ def marker(dev: bool) -> Path:
 def ready(dev: bool) -> bool:
     """Whether what is wanted was installed for this ``pyproject.toml`` and this Python; who develops has it all."""
     enough = [marker(True)] if dev else [marker(False), marker(True)]
-    return any(one.exists() and one.read_text() == fingerprint() for one in enough)
+    return not stale() and any(one.exists() and one.read_text() == fingerprint() for one in enough)
+
+
+def stale() -> bool:
+    """Whether the environment there is of another Python, or of one that is gone; ``venv`` would leave it so."""
+    config = VENV / "pyvenv.cfg"
+    if not config.exists():
+        return False
+    own = "version = {}.{}.".format(*sys.version_info[:2])
+    return not (VENV / "bin" / "python").exists() or own not in config.read_text()
+
+
+def clear() -> None:
+    """Empty the environment, but for the lock that we hold."""
+    for each in VENV.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        elif each.name != ".setup.lock":
+            each.unlink()
 
 
 def fingerprint() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -52,3 +53,22 @@ def test_changed_requirements_are_installed(setup: ModuleType) -> None:
 def test_a_failure_says_the_way_out(setup: ModuleType, output: str, advice: str) -> None:
     """Each common failure has its own advice."""
     assert advice in setup.way_out(output)
+
+
+@pytest.mark.parametrize(
+    ("version", "there", "stale"), [("own", True, False), ("3.9", True, True), ("own", False, True)]
+)
+def test_the_environment_of_another_python_is_made_anew(
+    setup: ModuleType, version: str, there: bool, stale: bool
+) -> None:
+    """What was made of another Python, or of one that was removed since, is cleared away, the lock excepted."""
+    own = "{}.{}".format(*sys.version_info[:2])
+    (setup.VENV / "pyvenv.cfg").write_text(f"version = {own if version == 'own' else version}.1\n")
+    (setup.VENV / "bin").mkdir()
+    (setup.VENV / "bin" / "python").symlink_to(sys.executable if there else "/gone/python")
+    (setup.VENV / ".setup.lock").touch()
+    setup.marker(True).write_text(setup.fingerprint())
+    assert setup.stale() is stale
+    assert setup.ready(True) is not stale
+    setup.clear()
+    assert [each.name for each in setup.VENV.iterdir()] == [".setup.lock"]

@@ -94,14 +94,21 @@ class Builder:
 
     @property
     def finished(self) -> bool:
-        """Every step is done."""
-        return all(self._marker(name).exists() for name, _, _ in self._steps())
+        """Every step is done, and the Python it was made of is still there."""
+        return not self._gone and all(self._marker(name).exists() for name, _, _ in self._steps())
+
+    @property
+    def _gone(self) -> bool:
+        return self._marker("venv").exists() and not self.python.exists()
 
     def build(self, lock: int) -> None:
         """Do the steps that are not done yet, holding ``lock``."""
         try:
             self._check_space()
             self.folder.mkdir(parents=True, exist_ok=True)
+            if self._gone:
+                shutil.rmtree(self.folder)
+                self.folder.mkdir()
             shell = Shell(self.progress, keep=(lock,))
             for name, title, step in self._steps():
                 if not self._marker(name).exists():

@@ -99,13 +99,19 @@ class Engine:
 
 def ended(status: int, log: Path) -> str:
     """Say how an engine ended: ``status`` as ``subprocess`` gives it, negative for a signal."""
-    if status == -9:
+    said = process.tail(log)
+    if status == -9 and _CHILD_FAILED in said:
+        how = "ended, because a process of it failed"
+    elif status == -9:
         how = "was killed, by somebody or because memory ran out (then try a smaller --max-total-tokens)"
     elif status < 0:
         how = f"was ended by signal {-status}"
     else:
         how = f"ended by itself with status {status}"
-    return f"the engine {how}; the end of its log {log}:\n{process.tail(log)}"
+    return f"the engine {how}; the end of its log {log}:\n{said}"
+
+
+_CHILD_FAILED = "sigquit from a child process"  # SGLang's words, before it kills itself
 
 
 def launcher(device: Device) -> tuple[str, ...]:

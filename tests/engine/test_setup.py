@@ -247,3 +247,33 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path) -> None:
 def test_the_installer_is_there() -> None:
     """uv comes with this package."""
     assert Path(uv()).exists()
+
+
+def test_an_environment_whose_python_is_gone_is_built_anew(tmp_path: Path) -> None:
+    """After the Python it was made of was removed, nothing of the old environment is taken for done."""
+
+    class Linked(Builder):
+        """One step: an interpreter that leads elsewhere."""
+
+        __slots__ = ()
+
+        def _steps(self):
+            return (("venv", "Linking", self._link),)
+
+        def _link(self, shell, again):
+            self.python.parent.mkdir(parents=True)
+            self.python.symlink_to(tmp_path / "python")
+
+    (tmp_path / "python").touch()
+    builder = Linked("cpu", tmp_path / "cpu-key", Silent())
+    builder.folder.mkdir()
+    builder.build(0)
+    assert builder.finished
+    (tmp_path / "python").rename(tmp_path / "elsewhere")
+    assert not builder.finished
+    (tmp_path / "python").touch()
+    (builder.folder / "venv" / "old").touch()
+    builder.python.unlink()
+    builder.build(0)
+    assert builder.finished
+    assert not (builder.folder / "venv" / "old").exists()

@@ -15,6 +15,7 @@ import pytest
 from agentrt.cli import main
 from agentrt.engine import EngineInfo, EngineSpec, Model, Silent, extra_args, home, progress_for, records
 from agentrt.engine.progress import Abandoned, Cancellable, Lines, Live
+from agentrt.engine.server import ended
 from agentrt.engine.spec import engine_environment, server_args
 from agentrt.errors import ConfigError
 
@@ -180,3 +181,12 @@ def test_a_wrong_word_is_one_line_and_status_2(
     assert main(["engine", "up", "--device", "cpu", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert named in line
+
+
+def test_an_engine_that_ended_itself_is_not_called_killed(tmp_path: Path) -> None:
+    """SGLang kills itself when a process of it failed; the story says that, not that memory ran out."""
+    log = tmp_path / "engine.log"
+    log.write_text("ValueError: broken weights\nReceived sigquit from a child process.\n")
+    assert "because a process of it failed" in ended(-9, log)
+    log.write_text("Loading weights\n")
+    assert "memory ran out" in ended(-9, log)
