@@ -50,8 +50,13 @@ def complain(message: str) -> None:
     """
     line, _, detail = message.partition("\n")
     if detail.strip():
-        print(detail.rstrip(), file=sys.stderr)
-    print(f"agentrt: {' '.join(line.split())}", file=sys.stderr, flush=True)
+        print(_harmless(detail.rstrip()), file=sys.stderr)
+    print(f"agentrt: {_harmless(' '.join(line.split()))}", file=sys.stderr, flush=True)
+
+
+def _harmless(text: str) -> str:
+    """Without what would steer a terminal, such as colours in a server's error."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
 
 
 def exit_code(error: BaseException) -> int:

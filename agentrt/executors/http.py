@@ -138,6 +138,11 @@ def base_url(url: str) -> str:
         good = False
     if not good:
         raise ConfigError(f"{url!r} is no address of a server; write http://host:port or https://host")
+    if parts.username is not None:  # it would show in every message
+        raise ConfigError(
+            f"the address of {parts.hostname!r} holds a name or password; leave it out, and put the server's key "
+            f"into AGENTRT_API_KEY or api_key="
+        )
     return url.strip().rstrip("/").removesuffix("/v1")
 
 

@@ -176,7 +176,7 @@ class Driver:
 
     def _was_broken(self, handle: Handle[Any], error: BaseException) -> None:
         try:
-            again = handle.scope is None and not self.closing and handle.spec.may_retry(error, handle.node.attempt)
+            again = not self.closing and handle.spec.may_retry(error, handle.node.attempt)
         except Exception as broken:  # noqa: BLE001 - ``retry_on`` is the user's code; its error has this one as context
             self._failed(handle, broken)
             return
@@ -190,6 +190,8 @@ class Driver:
         delay = handle.spec.delay(node.attempt)
         self._feed.retried(node, error, delay)
         handle.context = handle.context.copy()
+        if handle.scope is not None:
+            handle.scope.handles.clear()  # they have ended; what failed among them was this attempt's
         self._carry_out(self._machine.suspend(node, self._now()))
         self._loop.call_later(delay, self._resume, node)
 

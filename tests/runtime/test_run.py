@@ -361,6 +361,33 @@ async def test_a_step_is_retried_with_growing_delays(watched: Watched) -> None:
     ]
 
 
+async def test_a_program_is_retried_with_steps_of_its_own(watched: Watched) -> None:
+    """Another attempt calls its steps anew, with ids that count on; what failed in the last one is forgotten."""
+    failures = [ValueError("once")]
+
+    @step
+    async def fragile() -> str:
+        if failures:
+            raise failures.pop()
+        return "fine"
+
+    @program(retries=1, backoff=0.001)
+    async def inner() -> str:
+        return await fragile()
+
+    @program
+    async def main() -> str:
+        return await inner()
+
+    result = await watched.runtime.run(main)
+    assert result.output == "fine"
+    assert [(record.id, record.status) for record in result.steps] == [
+        ("inner#1", "done"),
+        ("inner#1/fragile#1", "failed"),
+        ("inner#1/fragile#2", "done"),
+    ]
+
+
 async def test_a_timeout_names_the_step_and_the_bound(watched: Watched) -> None:
     """A step that hangs is ended by its own time limit."""
 
