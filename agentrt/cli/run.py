@@ -159,8 +159,10 @@ def _unseen(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def _models(options: argparse.Namespace, display: Display) -> ModelExecutor:
-    url = options.engine if options.engine is not None else os.environ.get("AGENTRT_ENGINE")
-    if url or options.engine is not None:  # an empty address is a mistake, not a wish for an engine of our own
+    url: str | None = options.engine
+    if url is None:
+        url = os.environ.get("AGENTRT_ENGINE") or None
+    if url is not None:
         from agentrt.engine import find
         from agentrt.executors import connect
 
