@@ -38,15 +38,27 @@ class Environment:
     device: Device
 
 
-def choose_device(device: str) -> Device:
-    """Turn ``auto``, ``cpu`` or ``cuda`` into the device to use; ``auto`` is ``cuda`` where an NVIDIA driver runs."""
+def choose_device(device: str, root: Path = Path("/")) -> Device:
+    """Turn ``auto``, ``cpu`` or ``cuda`` into the device to use; ``auto`` is ``cuda`` where an NVIDIA driver runs.
+
+    Raises ``ConfigError`` for another word, and for ``cuda`` without a GPU: that is known before 11 GB are installed.
+    """
     if device == "auto":
-        return "cuda" if any(Path("/proc/driver/nvidia/gpus").glob("*")) else "cpu"
+        return "cuda" if has_gpu(root) else "cpu"
     if device == "cpu":
         return "cpu"
-    if device == "cuda":
-        return "cuda"
-    raise ConfigError(f"device {device!r} is not known; use auto, cpu or cuda")
+    if device != "cuda":
+        raise ConfigError(f"device {device!r} is not known; use auto, cpu or cuda")
+    if not has_gpu(root):
+        raise ConfigError("device 'cuda': no NVIDIA driver runs here; install it, or use cpu")
+    return "cuda"
+
+
+def has_gpu(root: Path = Path("/")) -> bool:
+    """Whether an NVIDIA driver runs: its own files, or under WSL the host's device beside the driver's tool."""
+    if any((root / "proc/driver/nvidia/gpus").glob("*")):
+        return True
+    return (root / "dev/dxg").exists() and (root / "usr/lib/wsl/lib/nvidia-smi").exists()
 
 
 def environment(device: Device = "cpu", *, progress: Progress | None = None, where: Home | None = None) -> Environment:

@@ -46,7 +46,7 @@ def server_args(spec: EngineSpec, device: Device, model: Model, port: int, api_k
             host_tier_ratio=spec.host_tier_ratio,
         )
     else:
-        args = {"enable_cache_report": True, "skip_server_warmup": True}
+        args = {"device": "cuda", "enable_cache_report": True, "skip_server_warmup": True}
         args |= {name: value for name, value in sizes.items() if value is not None}
         if spec.host_tier_ratio is not None:
             args |= {"enable_hierarchical_cache": True, "hicache_ratio": spec.host_tier_ratio}

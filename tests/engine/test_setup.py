@@ -29,7 +29,7 @@ from agentrt.engine.model import MODELS, Packaged
 from agentrt.engine.plugin import ENTRY_POINTS, plugin_folder
 from agentrt.engine.progress import Silent
 from agentrt.engine.shell import Shell
-from agentrt.errors import SetupError
+from agentrt.errors import ConfigError, SetupError
 from tests.engine.fakes import home_in
 
 ROOT = Path(__file__).parents[2]
@@ -45,10 +45,14 @@ def test_other_platforms_are_told_the_way_out() -> None:
     check_platform("Linux", (3, 12))
 
 
-def test_a_machine_without_an_nvidia_driver_computes_on_its_cpu() -> None:
-    """``auto`` looks for the driver, nothing else."""
-    expected = "cuda" if any(Path("/proc/driver/nvidia/gpus").glob("*")) else "cpu"
-    assert choose_device("auto") == expected
+def test_the_driver_decides_where_to_compute(tmp_path: Path) -> None:
+    """``auto`` takes the GPU whose driver runs; ``cuda`` without one is refused before anything is installed."""
+    assert choose_device("auto", tmp_path) == "cpu"
+    with pytest.raises(ConfigError, match="no NVIDIA driver runs here.*use cpu"):
+        choose_device("cuda", tmp_path)
+    (tmp_path / "proc/driver/nvidia/gpus/0000:01:00.0").mkdir(parents=True)
+    assert choose_device("auto", tmp_path) == choose_device("cuda", tmp_path) == "cuda"
+    assert choose_device("cpu", tmp_path) == "cpu"
 
 
 def test_every_package_of_the_engine_is_pinned() -> None:
@@ -66,7 +70,7 @@ def test_a_disk_too_small_is_refused_before_anything_is_installed(tmp_path: Path
     program = (
         "import sys; from pathlib import Path\n"
         "from agentrt.engine import Home, environment\n"
-        "from agentrt.errors import SetupError\n"
+        "from agentrt.errors import ConfigError, SetupError\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "try: environment('cpu', where=Home(folder, folder))\n"
         "except SetupError as error: print(error)\n"
