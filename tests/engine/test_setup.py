@@ -48,7 +48,7 @@ def test_other_platforms_are_told_the_way_out() -> None:
 def test_the_driver_decides_where_to_compute(tmp_path: Path) -> None:
     """``auto`` takes the GPU whose driver runs; ``cuda`` without one is refused before anything is installed."""
     assert choose_device("auto", tmp_path) == "cpu"
-    with pytest.raises(ConfigError, match="no NVIDIA driver runs here.*use cpu"):
+    with pytest.raises(ConfigError, match=r"no NVIDIA driver runs here.*use cpu"):
         choose_device("cuda", tmp_path)
     (tmp_path / "proc/driver/nvidia/gpus/0000:01:00.0").mkdir(parents=True)
     assert choose_device("auto", tmp_path) == choose_device("cuda", tmp_path) == "cuda"
