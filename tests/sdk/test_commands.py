@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentrt import Completed, Runtime, command, program, tool
-from agentrt.errors import ConfigError, StepTimeout
+from agentrt.errors import ConfigError
 
 TREE = """
 import os, sys
@@ -37,13 +37,12 @@ async def test_folder_and_variables(tmp_path: Path) -> None:
     assert done.stdout.split() == [str(tmp_path), "blue", "True"]
 
 
-async def test_a_time_out_ends_the_program_and_all_it_started(tmp_path: Path) -> None:
+async def test_a_cancelled_step_ends_the_program_and_all_it_started(tmp_path: Path) -> None:
     """A child that ignores SIGTERM is gone too: nobody holds the pipe open any more."""
     fifo = tmp_path / "alive"
     os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
 
-    @tool(timeout=1.0)
+    @tool
     async def hang() -> Completed:
         return await command(sys.executable, "-c", TREE, str(fifo))
 
@@ -52,10 +51,13 @@ async def test_a_time_out_ends_the_program_and_all_it_started(tmp_path: Path) ->
         return await hang()
 
     async with Runtime({}) as runtime:
-        result = await runtime.run(main)
-    assert isinstance(result.error.__cause__, StepTimeout)  # type: ignore[union-attr]
-    os.set_blocking(reader, True)
-    assert await asyncio.to_thread(os.read, reader, 10) == b"xx"
+        run = runtime.start(main)
+        reader = await asyncio.to_thread(os.open, fifo, os.O_RDONLY)  # waits for a writer
+        said = b""
+        while len(said) < 2:
+            said += await asyncio.to_thread(os.read, reader, 10)
+        run.cancel()
+        assert (await run).status == "cancelled"
     assert await asyncio.to_thread(os.read, reader, 10) == b""  # end of file: every writer has ended
     os.close(reader)
 
