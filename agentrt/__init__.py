@@ -16,8 +16,9 @@ imported inside the engine's own environment.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agentrt.lazy import lazily
 
 if TYPE_CHECKING:
     from agentrt.sdk import (
@@ -69,11 +70,7 @@ __all__ = [
     "tool",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module("agentrt.sdk"), name)
-    raise AttributeError(f"module 'agentrt' has no attribute {name!r}")
+__getattr__ = lazily(__name__, dict.fromkeys(__all__, "sdk"))
 
 
 def __dir__() -> list[str]:

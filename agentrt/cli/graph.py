@@ -38,8 +38,10 @@ def show(options: argparse.Namespace) -> int:
     """
     from agentrt.graph.compile import read_template
     from agentrt.graph.render import render_template
+    from agentrt.targets import split_target
 
-    path, name = _split(options.program)
+    where, name = split_target(options.program)
+    path = _file(where)
     drawn = render_template(read_template(_source(path), str(path), name), options.format)
     if options.output is not None:
         _write(Path(options.output), drawn)
@@ -52,14 +54,11 @@ def show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _split(target: str) -> tuple[Path, str | None]:
-    """``FILE.py:name`` as file and name; ``package.module`` is the file of that module below the current folder."""
-    where, colon, name = target.rpartition(":")
-    if not colon or Path(target).exists() or "/" in name:
-        where, name = target, ""
+def _file(where: str) -> Path:
+    """The path as it is, or for ``package.module`` the file of that module below the current folder."""
     path = Path(where)
     dotted = Path(*where.split(".")).with_suffix(".py") if where.strip(".") else path
-    return (dotted if not path.exists() and not where.endswith(".py") and dotted.exists() else path), name or None
+    return dotted if not path.exists() and not where.endswith(".py") and dotted.exists() else path
 
 
 def _source(path: Path) -> str:

@@ -6,8 +6,9 @@ tools. ``ModelExecutor`` is the contract that all of them and every wrapper meet
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agentrt.lazy import lazily
 
 if TYPE_CHECKING:
     from agentrt.executors.auto import ConnectedExecutor, connect
@@ -40,9 +41,4 @@ __all__ = [
     "ignore",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for, when it is asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)

@@ -5,8 +5,9 @@ Pure: nothing here knows asyncio, HTTP or an engine. Names are imported when the
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agentrt.lazy import lazily
 
 if TYPE_CHECKING:
     from agentrt.graph.analysis import critical_path, live_view, steps_to_execution
@@ -44,9 +45,4 @@ __all__ = [
     "template_steps",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for, when it is asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)

@@ -18,6 +18,7 @@ from typing import Any, Final
 from agentrt.errors import ProgramError
 from agentrt.sdk.agents import Agent
 from agentrt.sdk.steps import Program
+from agentrt.targets import split_target
 
 _SHOWN: Final = 6  # names in a message; more only hide the right one
 
@@ -55,16 +56,6 @@ def asks_a_model(program: Program[..., Any]) -> bool:
     """Whether the program's module has agents in it, its own or imported: then a model is most likely asked."""
     module = sys.modules.get(program.function.__module__)
     return any(isinstance(value, Agent) for value in vars(module).values()) if module else False
-
-
-def split_target(target: str) -> tuple[str, str | None]:
-    """``FILE.py:name`` as (``FILE.py``, ``name``); ``None`` where there is no name."""
-    where, colon, name = target.rpartition(":")
-    if not colon or "/" in name or Path(target).exists():
-        return target, None
-    if not where:
-        raise ProgramError(f"{target!r} names no file; write FILE.py:{name or 'NAME'}")
-    return where, name or None
 
 
 def _is_file(where: str) -> bool:

@@ -5,8 +5,9 @@ Importing it imports nothing else; each name brings what it needs when it is fir
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agentrt.lazy import lazily
 
 if TYPE_CHECKING:
     from agentrt.testing.contract import ModelExecutorContract
@@ -57,9 +58,4 @@ __all__ = [
     "say_json",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for, when it is asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)

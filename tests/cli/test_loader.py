@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from agentrt.errors import GraphError, ProgramError
-from agentrt.sdk.loader import check_graph, load_program, split_target
+from agentrt.sdk.loader import check_graph, load_program
+from agentrt.targets import split_target
 
 Write = Callable[[str, str], Path]
 
