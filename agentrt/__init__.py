@@ -70,7 +70,8 @@ __all__ = [
     "tool",
 ]
 
-__getattr__ = lazily(__name__, dict.fromkeys(__all__, "sdk"))
+if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name for one of ours
+    __getattr__ = lazily(__name__, dict.fromkeys(__all__, "sdk"))
 
 
 def __dir__() -> list[str]:

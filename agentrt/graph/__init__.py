@@ -45,4 +45,5 @@ __all__ = [
     "template_steps",
 ]
 
-__getattr__ = lazily(__name__, _HOMES)
+if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name for one of ours
+    __getattr__ = lazily(__name__, _HOMES)

@@ -58,4 +58,5 @@ __all__ = [
     "say_json",
 ]
 
-__getattr__ = lazily(__name__, _HOMES)
+if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name for one of ours
+    __getattr__ = lazily(__name__, _HOMES)

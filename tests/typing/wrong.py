@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agentrt import program, run
+from agentrt import Agnet, program, run  # refused
+from agentrt.executors import OpenAIExecuter  # refused
 from tests.typing.right import half, main, planner, rank, search, writer
 
 
@@ -27,3 +28,4 @@ async def wrong() -> int:
 run(main, 3)  # refused
 run(half, 3)  # refused
 run(main, "x").output.title_  # refused
+print(Agnet, OpenAIExecuter)
