@@ -6,7 +6,7 @@ Everything here is frozen data and needs only the standard library.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NewType, TypeAlias
 
 RunId = NewType("RunId", str)
@@ -95,7 +95,8 @@ class ModelRequest:
 
     ``parallel_tools`` allows several tool calls in one reply. ``schema`` asks for a reply that is JSON of that schema.
     ``session`` names the growing context this turn belongs to. ``priority``: larger is sooner. ``agent``, ``run`` and
-    ``step`` say who asks; they never change the reply.
+    ``step`` say who asks; they never change the reply. ``tenant`` keeps cached prefixes of different owners apart: who
+    does not know it can neither use nor probe what was cached under it.
     """
 
     messages: tuple[Message, ...]
@@ -109,6 +110,7 @@ class ModelRequest:
     schema: JsonSchema | None = None
     sampling: Sampling = Sampling()
     priority: int = 0
+    tenant: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

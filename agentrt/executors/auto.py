@@ -9,6 +9,7 @@ from typing import TypeAlias
 from agentrt.errors import Refused, Unreachable
 from agentrt.executors.base import Emit, ignore
 from agentrt.executors.failures import KEY_VARIABLE
+from agentrt.executors.hinting import HintChannel, hint_channel
 from agentrt.executors.http import HttpServer
 from agentrt.executors.openai import DEFAULT_TIMEOUT, OpenAIExecutor
 from agentrt.executors.sglang import SGLangExecutor
@@ -83,6 +84,10 @@ class ConnectedExecutor:
         """Answer one turn; see ``ModelExecutor.execute``."""
         found = self._found or await self.probe()
         return await found.execute(request, emit)
+
+    async def hints(self) -> HintChannel | None:
+        """The way in for hints, if the server has one; see ``agentrt.executors.hinting``."""
+        return await hint_channel(self._found or await self.probe())
 
     async def close(self) -> None:
         """Give back connections; twice is fine."""

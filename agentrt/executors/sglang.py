@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -12,6 +13,7 @@ from agentrt.executors.base import Emit, ignore
 from agentrt.executors.chat import chat_body, chat_message, chat_tool
 from agentrt.executors.failures import broken
 from agentrt.executors.generate import GenerateAssembler, generate_body
+from agentrt.executors.hinting import HintChannel, SGLangHints
 from agentrt.executors.openai import DEFAULT_TIMEOUT, OpenAIExecutor
 from agentrt.types import ModelReply, ModelRequest
 
@@ -38,9 +40,11 @@ class SGLangExecutor(OpenAIExecutor):
     those with ``/generate``: one request more each turn, tool calls read from the text, and SGLang's
     defaults for what ``Sampling`` leaves open.
 
-    A request's ``session`` travels as ``session_id``; its ``priority`` travels when the server schedules by
-    priority. Cached tokens are told by the chat endpoint only when the server runs with
-    ``--enable-cache-report``.
+    A request's ``session`` travels as ``session_id``; its ``priority`` travels when the server schedules by priority;
+    its ``tenant`` as ``cache_salt``, which keeps tenants' cached prefixes apart. Cached tokens are told by the chat
+    endpoint only when the server runs with ``--enable-cache-report``. ``extra`` are further fields for the body of
+    every request, as ``{"ignore_eos": True}`` on chat and ``{"sampling_params": {"ignore_eos": True}}`` natively;
+    they win over ours.
     """
 
     def __init__(
@@ -53,11 +57,14 @@ class SGLangExecutor(OpenAIExecutor):
         name: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         endpoint: Endpoint = "chat",
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
             url, model=model, api_key=api_key, limit=limit, name=name or "the SGLang engine", timeout=timeout
         )
         self._endpoint = endpoint
+        self._extra = dict(extra or {})
+        self._channel: SGLangHints | None = None
         self._settings: Settings | None = None
         self._learning = asyncio.Lock()
 
@@ -69,7 +76,13 @@ class SGLangExecutor(OpenAIExecutor):
         body = chat_body(request, model) | _extensions(request, settings)
         if request.tools:
             body["tools"] = _tools(request)
-        return await self._complete(request, body, emit)
+        return await self._complete(request, _laid_over(body, self._extra), emit)
+
+    async def hints(self) -> HintChannel:
+        """The way in for what a workflow knows of this server's KV cache; see ``agentrt.executors.hinting``."""
+        if self._channel is None:
+            self._channel = SGLangHints(self._server)
+        return self._channel
 
     async def settings(self) -> Settings:
         """What ``/server_info`` says, asked for once. A server that does not tell is taken to be plain."""
@@ -83,7 +96,7 @@ class SGLangExecutor(OpenAIExecutor):
 
     async def _generate(self, request: ModelRequest, emit: Emit, model: str, settings: Settings) -> ModelReply:
         tokens = await self._tokenize(request, model)
-        body = generate_body(request, tokens) | _extensions(request, settings)
+        body = _laid_over(generate_body(request, tokens) | _extensions(request, settings), self._extra)
         assembler = GenerateAssembler(request, self.name, emit, model=model, incremental=settings.incremental)
         async with aclosing(self._server.stream("/generate", body)) as events:
             async for event in events:
@@ -105,6 +118,15 @@ class SGLangExecutor(OpenAIExecutor):
         return tokens
 
 
+def _laid_over(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with further fields; objects are merged, anything else is replaced."""
+    merged = dict(body)
+    for name, value in extra.items():
+        below = merged.get(name)
+        merged[name] = {**below, **value} if isinstance(below, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
 def _tools(request: ModelRequest) -> list[dict[str, Any]]:
     """The tools in the wire's shape, each strict: the arguments of a call are held to the tool's schema."""
     tools = [chat_tool(tool) for tool in request.tools]
@@ -120,6 +142,8 @@ def _extensions(request: ModelRequest, settings: Settings) -> dict[str, Any]:
         more["session_id"] = request.session
     if settings.priority_sign:
         more["priority"] = settings.priority_sign * request.priority
+    if request.tenant:
+        more["cache_salt"] = request.tenant
     return more
 
 

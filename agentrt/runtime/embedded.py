@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agentrt.errors import Unreachable
 from agentrt.executors.base import Emit, ModelExecutor, ignore
+from agentrt.executors.hinting import HintChannel, hint_channel
 from agentrt.types import ModelReply, ModelRequest
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class EmbeddedExecutor:
             if story is None:
                 raise
             raise Unreachable(f"{error}; {story}") from error
+
+    async def hints(self) -> HintChannel | None:
+        """The way in for hints of the engine that answers."""
+        return await hint_channel(await self._connected())
 
     async def close(self) -> None:
         """End the engine, if it is this executor's own."""

@@ -1,0 +1,117 @@
+"""How hints reach a server: through our plugin where it is, through what stock SGLang takes, or not at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, Final, Protocol, cast
+
+from agentrt.errors import ExecutorError, Refused
+from agentrt.executors.chat import chat_message, chat_tool
+from agentrt.executors.http import HttpServer
+from agentrt.kvcache.hints import PROTOCOL, Capability, Hint, Subject, batch_to_wire
+from agentrt.types import Message, ToolSpec
+
+_log = logging.getLogger("agentrt")
+
+HINTS: Final = "/agentrt/hints"
+CAPABILITY: Final = "/agentrt/capability"
+STATE: Final = "/agentrt/kv"
+
+
+class HintChannel(Protocol):
+    """The way to one server for hints. Advice only: a failure here never fails a step."""
+
+    async def capability(self) -> Capability:
+        """What the server can do with hints; asked again after ``send`` has failed. Raises ``ExecutorError``."""
+        ...
+
+    async def send(self, hints: Sequence[Hint]) -> None:
+        """Tell the server, in order. Raises ``ExecutorError`` when it cannot be told."""
+        ...
+
+    async def prefix(self, fixed: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> tuple[int, ...]:
+        """The token ids that every conversation of an agent starts with. Raises ``ExecutorError``."""
+        ...
+
+
+async def hint_channel(executor: object) -> HintChannel | None:
+    """The channel of an executor that has one: its ``hints()``. Wrappers hand on that of what they wrap."""
+    ask = getattr(executor, "hints", None)
+    return None if ask is None else cast("HintChannel | None", await ask())
+
+
+class SGLangHints:
+    """Hints to SGLang. Without our plugin, sessions that have ended are closed where the server counts them."""
+
+    def __init__(self, server: HttpServer) -> None:
+        self._server = server
+        self._known: Capability | None = None
+
+    async def capability(self) -> Capability:
+        """See ``HintChannel``."""
+        if self._known is None:
+            try:
+                self._known = _read_capability(await self._server.get(CAPABILITY))
+            except Refused:
+                self._known = Capability()
+            if not self._known.protocol:
+                self._known = await self._stock()
+        return self._known
+
+    async def send(self, hints: Sequence[Hint]) -> None:
+        """See ``HintChannel``."""
+        known = await self.capability()
+        if known.protocol == PROTOCOL:
+            await self._server.post(HINTS, batch_to_wire(hints))
+        elif known.closes:
+            for hint in hints:
+                if hint.ended and hint.subject.kind == "session":
+                    await self._close(hint.subject)
+
+    async def prefix(self, fixed: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> tuple[int, ...]:
+        """See ``HintChannel``. What two conversations that differ in their first word have in common."""
+        one, other = [await self._tokens(fixed, tools, word) for word in ("a", "Zebra")]
+        same = 0
+        while same < min(len(one), len(other)) and one[same] == other[same]:
+            same += 1
+        return tuple(one[:same])
+
+    async def _tokens(self, fixed: tuple[Message, ...], tools: tuple[ToolSpec, ...], word: str) -> list[int]:
+        messages = [chat_message(one) for one in (*fixed, Message("user", word))]
+        body: dict[str, Any] = {"messages": messages}
+        if tools:
+            body["tools"] = [chat_tool(one) for one in tools]
+            for tool in body["tools"]:
+                tool["function"]["strict"] = True
+        answer = await self._server.post("/v1/tokenize", body)
+        tokens = answer.get("tokens") if isinstance(answer, dict) else None
+        return tokens if isinstance(tokens, list) else []
+
+    async def _stock(self) -> Capability:
+        try:
+            info = await self._server.get("/server_info")
+        except Refused:
+            return Capability()
+        if not isinstance(info, dict):
+            return Capability()
+        return Capability(
+            pool=int(info.get("max_total_num_tokens") or info.get("max_total_tokens") or 0),
+            closes=bool(info.get("enable_session_radix_cache")),
+            priority=bool(info.get("enable_priority_scheduling")),
+            salt=True,
+        )
+
+    async def _close(self, session: Subject) -> None:
+        try:
+            await self._server.post("/close_session", {"session_id": session.name})
+        except ExecutorError as error:
+            _log.debug("session %s could not be closed: %s", session.name, error)
+
+
+def _read_capability(answer: object) -> Capability:
+    if not isinstance(answer, dict):
+        return Capability()
+    known = {one.name for one in fields(Capability)}
+    return Capability(**{name: value for name, value in answer.items() if name in known})
