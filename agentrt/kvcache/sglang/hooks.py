@@ -8,19 +8,20 @@ from typing import Any
 from sglang.srt.arg_groups.choices import add_attention_backend_choices
 from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
-from agentrt.kvcache.sglang import ATTENTION_BACKEND
+from agentrt.kvcache.sglang import ATTENTION_BACKEND, control
 
 SECRETS = ("api_key", "admin_api_key")
 """Server arguments that must never reach a log."""
 
 
 def install() -> None:
-    """Name our attention backend, keep keys out of the log, and make SIGTERM mean now."""
+    """Name our attention backend, keep keys out of the log, make SIGTERM mean now, and open the way for hints."""
     add_attention_backend_choices([ATTENTION_BACKEND])
     HookRegistry.register("sglang.srt.entrypoints.engine._server_args_for_logging", redact, HookType.AFTER)
     HookRegistry.register(
         "sglang.srt.managers.tokenizer_manager.SignalHandler.sigterm_handler", end_now, HookType.REPLACE
     )
+    control.install()
 
 
 def redact(logged: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
