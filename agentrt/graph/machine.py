@@ -20,7 +20,7 @@ from heapq import heappop, heappush
 from typing import Final, Literal, NamedTuple
 
 from agentrt.errors import GraphError
-from agentrt.types import FINISHED, Place, StepId, StepKind, StepStatus, Usage
+from agentrt.types import FINISHED, Place, SessionId, StepId, StepKind, StepStatus, Usage
 
 _ALLOWED: Final[Mapping[StepStatus, frozenset[StepStatus]]] = {
     "pending": frozenset({"ready", "running", "skipped", "cancelled"}),
@@ -45,6 +45,8 @@ class Node:
 
     ``inputs`` are data edges: the node waits for them. ``after`` are control edges: steps the program had already
     awaited when it made this one, so they are done and nothing waits for them. Times are the driver's seconds.
+    ``session`` is the context that it is a turn of, or whose turn asked for it; ``word`` the program that it runs. Both
+    are the driver's to write.
     """
 
     __slots__ = (
@@ -66,10 +68,12 @@ class Node:
         "place",
         "priority",
         "sequence",
+        "session",
         "started",
         "status",
         "usage",
         "waiting",
+        "word",
     )
 
     def __init__(
@@ -107,6 +111,8 @@ class Node:
         self.error: BaseException | None = None
         self.because: Node | None = None
         self.usage = NO_USAGE
+        self.session: SessionId | None = None
+        self.word = ""
 
     def __repr__(self) -> str:
         return f"<Node {self.id} {self.kind} {self.status}>"

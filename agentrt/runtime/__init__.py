@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle, owner
+from agentrt.runtime.kv.tracker import Prompt
 from agentrt.runtime.limit import off_the_clock
 from agentrt.runtime.result import RunResult, StepRecord, brief, first_cause
 from agentrt.runtime.run import Run, call, outside_a_run
@@ -14,6 +15,7 @@ __all__ = [
     "MODEL_LANE",
     "EmbeddedExecutor",
     "Handle",
+    "Prompt",
     "Run",
     "RunResult",
     "Runtime",

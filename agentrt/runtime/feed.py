@@ -38,6 +38,10 @@ class Feed:
         self._observers = list(observers)
         self._now = now
 
+    def attach(self, observer: Observer) -> None:
+        """Have one more observer, told of what happens from now on."""
+        self._observers = [*self._observers, observer]
+
     def begun(self, program: str, args: tuple[Any, ...], kwargs: dict[str, Any], wall: float) -> None:
         """The run exists."""
         if self._observers:

@@ -23,6 +23,7 @@ from agentrt.runtime.wiring import Wiring, taken
 from agentrt.types import RunId, RunStatus, StepId
 
 if TYPE_CHECKING:
+    from agentrt.runtime.kv.tracker import Tracker
     from agentrt.runtime.runtime import Runtime
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class Run(Generic[T]):
     ) -> None:
         self.id = id
         self.runtime = runtime
+        self.spec = spec
         self.loop = asyncio.get_running_loop()
         self.machine = Machine(limits)
         self.sessions = count(1)
@@ -81,6 +83,7 @@ class Run(Generic[T]):
         self._root.scope = Scope("")
         self._driver.add(self._root)
         self.ending = self.loop.create_task(self._end())
+        self._contexts: Tracker | None = None
 
     def __await__(self) -> Generator[Any, None, RunResult[T]]:
         return asyncio.shield(self.ending).__await__()
@@ -89,6 +92,15 @@ class Run(Generic[T]):
     def now(self) -> float:
         """Seconds since the run started."""
         return self._now()
+
+    @property
+    def contexts(self) -> Tracker | None:
+        """Follows the run's contexts for the engine's KV cache, from the first agent on; ``None`` without a policy."""
+        desk = self.runtime.desk
+        if self._contexts is None and desk is not None and not self.done:
+            self._contexts = desk.follow(self)
+            self._feed.attach(self._contexts)
+        return self._contexts
 
     @property
     def nodes(self) -> list[Node]:

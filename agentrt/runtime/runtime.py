@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar
 
 from agentrt.errors import ConfigError, ProgramError
 from agentrt.events import Observer
-from agentrt.executors.base import ModelExecutor
+from agentrt.executors.base import Emit, ModelExecutor
+from agentrt.kvcache.policies import Policy, policy
 from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle
+from agentrt.runtime.kv.desk import Desk
+from agentrt.runtime.limit import off_the_clock
 from agentrt.runtime.result import RunResult
 from agentrt.runtime.run import GRACE, MAX_PENDING, Run
 from agentrt.runtime.spec import StepSpec
-from agentrt.types import RunId
+from agentrt.types import ModelReply, ModelRequest, RunId, SessionId
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 MODEL_LANE: Final = "model:"
 """Lanes of model executors are this and the executor's key; an agent's ``model`` names the key."""
+
+
+DEFAULT_POLICY: Final = "none"
 
 
 def new_run_id() -> RunId:
@@ -53,6 +61,11 @@ class Runtime:
     lane: ``"tool"``, ``"python"``, ``"llm"`` for each model executor that has no limit of its own; a lane without a
     limit runs everything that is ready. ``observers`` see every event of every run. ``max_pending`` bounds the
     unfinished steps of one run. ``grace`` is how many seconds the steps of a cancelled run may take to clean up.
+
+    ``kv`` names the policy by which engines are told what to keep in their KV cache (``agentrt.kvcache.policies``;
+    ``"none"`` tells nothing), or is one. ``tenant`` keeps what is cached for these runs apart from other owners'; it is
+    the key to it, so treat it as one. ``estimates`` is the file in which tool durations and the like are remembered;
+    ``None`` forgets them.
     """
 
     def __init__(
@@ -63,6 +76,9 @@ class Runtime:
         observers: Iterable[Observer] = (),
         max_pending: int = MAX_PENDING,
         grace: float = GRACE,
+        kv: str | Policy = DEFAULT_POLICY,
+        tenant: str = "",
+        estimates: Path | None = None,
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
         new_id: Callable[[], RunId] = new_run_id,
@@ -76,6 +92,9 @@ class Runtime:
         self._wall = wall
         self._new_id = new_id
         self._runs: set[Run[Any]] = set()
+        self._asked: Counter[str] = Counter()
+        self.tenant = tenant
+        self.desk = _desk(kv, tenant, estimates, clock)
 
     def start(self, program: Startable[P, R], *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start a program in the running event loop; the run goes on by itself.
@@ -122,6 +141,28 @@ class Runtime:
                 f"or start the command line with --engine URL"
             ) from None
 
+    async def ask(self, model: str, request: ModelRequest, handle: Handle[Any]) -> ModelReply:
+        """Have a model answer a turn of the step ``handle``, which gets the text as it comes.
+
+        Raises ``ConfigError`` for a model that is not there, and what ``ModelExecutor.execute`` raises.
+        """
+        executor = self.model(model)
+        with off_the_clock(handle):
+            await executor.prepare()
+        if self.desk is None or handle.run.contexts is None:
+            return await executor.execute(request, handle.emit)
+        self.desk.met(model, executor)
+        alone = not self._asked[model]
+        self._asked[model] += 1
+        first = FirstToken(handle.emit, self._clock)
+        try:
+            reply = await executor.execute(request, first)
+        finally:
+            self._asked[model] -= 1
+        if request.session is not None:
+            handle.run.contexts.answered(SessionId(request.session), reply.usage, first.after, alone)
+        return reply
+
     async def close(self) -> None:
         """Cancel what still runs, wait for it, and close the executors."""
         runs = list(self._runs)
@@ -129,6 +170,8 @@ class Runtime:
             run.cancel("the runtime was closed")
         if runs:
             await asyncio.wait([run.ending for run in runs])
+        if self.desk is not None:
+            await self.desk.close()
         async with AsyncExitStack() as stack:  # closes the others also when one cannot be
             for executor in self.models.values():
                 stack.push_async_callback(executor.close)
@@ -150,6 +193,29 @@ class Runtime:
         for name, executor in self.models.items():
             lanes[MODEL_LANE + name] = executor.limit if executor.limit is not None else llm
         return {lane: places for lane, places in lanes.items() if places is not None}
+
+
+class FirstToken:
+    """An ``Emit`` that notes how many seconds after the request the first text came, ``None`` before that."""
+
+    __slots__ = ("_began", "_clock", "_emit", "after")
+
+    def __init__(self, emit: Emit, clock: Callable[[], float]) -> None:
+        self._emit = emit
+        self._clock = clock
+        self._began = clock()
+        self.after: float | None = None
+
+    def __call__(self, text: str) -> None:
+        """Take a piece of text and hand it on."""
+        if self.after is None:
+            self.after = self._clock() - self._began
+        self._emit(text)
+
+
+def _desk(kv: str | Policy, tenant: str, estimates: Path | None, clock: Callable[[], float]) -> Desk | None:
+    chosen = policy(kv) if isinstance(kv, str) else kv
+    return None if chosen.name == "none" else Desk(chosen, tenant=tenant, estimates=estimates, clock=clock)
 
 
 def _by_name(models: ModelExecutor | Mapping[str, ModelExecutor] | None) -> Mapping[str, ModelExecutor]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Generic, TypeVar, Unpack, cast, overload
+from typing import Any, Generic, Self, TypeVar, Unpack, cast, overload
 
-from agentrt.errors import ConfigError, GraphError
-from agentrt.runtime import MODEL_LANE, Handle, StepSpec, call, outside_a_run, owner, passing
+from agentrt.errors import ConfigError, GraphError, ProgramError
+from agentrt.runtime import MODEL_LANE, Handle, Run, StepSpec, call, outside_a_run, owner, passing
 from agentrt.sdk.output import Output
 from agentrt.sdk.steps import Options, changed
 from agentrt.sdk.tools import Tool
-from agentrt.sdk.turns import Context, Settings, ToolUse, loop, opening, single, turn_body
+from agentrt.sdk.turns import Context, Settings, ToolUse, loop, opening, prompt_of, single, turn_body
 from agentrt.types import Message, Sampling, SessionId
 
 T = TypeVar("T")
@@ -66,7 +67,10 @@ class Agent(Generic[T]):
 
     def __call__(self, *parts: object) -> Handle[T]:
         """Ask, with the parts joined into one prompt: text as it is, other values as JSON; handles are waited for."""
-        return self._ask(Context(opening(self.settings)), parts)
+        session = new_session(self.settings)
+        turn = self._ask(Context(opening(self.settings), session), parts)
+        turn.add_done_callback(lambda _: end_session(turn.run, session))  # what it said is not said again
+        return turn
 
     def __repr__(self) -> str:
         return f"<agent {self.name}>"
@@ -89,32 +93,49 @@ class Agent(Generic[T]):
         return Agent(self.name, output=self._output.kind, **merged)
 
     def _ask(self, context: Context, parts: tuple[object, ...], after: tuple[Handle[Any], ...] = ()) -> Handle[T]:
-        return cast("Handle[T]", call(self.spec, (context, parts), {}, (*self._after, *after), depth=3))
+        turn = cast("Handle[T]", call(self.spec, (context, parts), {}, (*self._after, *after), depth=3))
+        turn.node.session = context.session
+        return turn
 
 
 class Session(Generic[T]):
     """One growing context of one agent in one run. Turns run in the order in which they were called.
 
     ``id`` is what the engine knows it by. A turn called before the last one has ended waits for it, and is skipped when
-    that fails; one called after a failure goes on from what was said before.
+    that fails; one called after a failure goes on from what was said before. The engine keeps the context at hand until
+    ``close``, the end of an ``async with``, or nobody holds the session any more.
     """
 
     def __init__(self, agent: Agent[T], said: tuple[Message, ...], after: Handle[Any] | None = None) -> None:
-        caller = owner.get(None)
-        if caller is None:
-            raise outside_a_run(f"{agent.name}.session()")
-        run = caller.run
         self.agent = agent
-        self.id = SessionId(f"{run.id}/{agent.name}~{next(run.sessions)}")
+        self.id = new_session(agent.settings, f"{agent.name}.session()")
         self._context = Context(said, self.id)
         self._last = after
+        self._end = weakref.finalize(self, end_session, owner.get().run, self.id)
+        self._end.atexit = False
 
     def __call__(self, *parts: object) -> Handle[T]:
-        """Take the next turn."""
+        """Take the next turn. Raises ``ProgramError`` when the session is closed."""
+        if not self._end.alive:
+            raise ProgramError(f"session {self.id!r} is closed; take its turns before that, or open a new one")
         last = self._last
         waits = (last,) if last is not None and last.status not in ("failed", "skipped", "cancelled") else ()
         self._last = turn = self.agent._ask(self._context, parts, waits)
+        turn.add_done_callback(self._held)
         return turn
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Say that no further turn comes, so that the engine may forget the context; a turn under way still ends."""
+        self._end()
+
+    def _held(self, _: object) -> None:
+        """Called when a turn is done: until then its handle holds the session, which is not closed as forgotten."""
 
     @property
     def said(self) -> tuple[Message, ...]:
@@ -126,6 +147,24 @@ class Session(Generic[T]):
         if self._last is not None:
             await self._last
         return Session(self.agent, self._context.said)
+
+
+def new_session(settings: Settings, what: str | None = None) -> SessionId:
+    """The id of a new context in the running program, which is told of it. Raises ``ProgramError`` outside one."""
+    caller = owner.get(None)
+    if caller is None:
+        raise outside_a_run(what or f"{settings.name}()")
+    run = caller.run
+    session = SessionId(f"{run.id}/{settings.name}~{next(run.sessions)}")
+    if run.contexts is not None:
+        run.contexts.opened(session, prompt_of(settings))
+    return session
+
+
+def end_session(run: Run[Any], session: SessionId) -> None:
+    """No further turn of the context comes."""
+    if run.contexts is not None:
+        run.contexts.closed(session)
 
 
 def _settings(name: str, output: Output, options: AgentOptions) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from agentrt.errors import ConfigError
+from agentrt.kvcache.estimators import first_word
+from agentrt.runtime import owner
 
 GRACE: Final = 3.0
 """Seconds between asking a program to end (SIGTERM) and making it (SIGKILL)."""
@@ -41,6 +44,7 @@ async def command(
     """
     if not argv:
         raise ConfigError('command() needs a program: command("git", "status")')
+    _tell_word(argv)
     variables = None if env is None else {**os.environ, **env}
     try:
         process = await asyncio.create_subprocess_exec(
@@ -62,6 +66,13 @@ async def command(
         await _uninterrupted(process)
     assert process.returncode is not None, "communicate() waits for the end"
     return Completed(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+def _tell_word(argv: tuple[str, ...]) -> None:
+    """Note on the running step which program it waits for: pytest takes other times than ls."""
+    handle = owner.get(None)
+    if handle is not None:
+        handle.node.word = first_word(shlex.join(argv))
 
 
 async def _uninterrupted(process: Process) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from agentrt.errors import OutputError, ToolError, TurnLimit
-from agentrt.runtime import Handle, StepSpec, brief, call, off_the_clock, owner
+from agentrt.runtime import Handle, Prompt, StepSpec, brief, call, owner
 from agentrt.sdk.output import Output
 from agentrt.sdk.text import prompt, to_text
 from agentrt.sdk.tools import Tool
@@ -44,7 +44,7 @@ class Context:
 
     __slots__ = ("said", "session")
 
-    def __init__(self, said: tuple[Message, ...], session: SessionId | None = None) -> None:
+    def __init__(self, said: tuple[Message, ...], session: SessionId) -> None:
         self.said = said
         self.session = session
 
@@ -54,7 +54,7 @@ class Turn:
 
     __slots__ = ("choice", "messages", "session")
 
-    def __init__(self, messages: tuple[Message, ...], session: SessionId | None, choice: ToolChoice) -> None:
+    def __init__(self, messages: tuple[Message, ...], session: SessionId, choice: ToolChoice) -> None:
         self.messages = messages
         self.session = session
         self.choice = choice
@@ -72,6 +72,12 @@ class Answer:
 def opening(settings: Settings) -> tuple[Message, ...]:
     """The fixed prompt."""
     return (Message("system", settings.system),) if settings.system else ()
+
+
+def prompt_of(settings: Settings) -> Prompt:
+    """What every conversation of the agent starts with, as the engine is told of it."""
+    tools = tuple(one.told for one in settings.tools.values())
+    return Prompt(settings.name, settings.model, opening(settings), tools)
 
 
 def single(settings: Settings) -> Callable[[Context, tuple[Any, ...]], Awaitable[Any]]:
@@ -94,12 +100,14 @@ def loop(settings: Settings, turn: StepSpec) -> Callable[[Context, tuple[Any, ..
         said = (*context.said, Message("user", prompt(parts)))
         for number in range(settings.max_turns):
             choice = later if number else first
-            answer: Answer = await call(turn, (Turn(said, context.session, choice),), {}, depth=0)
+            asked = call(turn, (Turn(said, context.session, choice),), {}, depth=0)
+            asked.node.session = context.session
+            answer: Answer = await asked
             said = (*said, *answer.said)
             if not answer.calls:
                 context.said = said
                 return answer.value
-            said = (*said, *await _use_tools(settings, answer.calls))
+            said = (*said, *await _use_tools(settings, answer.calls, context.session))
         raise TurnLimit(
             f"agent {settings.name!r} still called tools after {settings.max_turns} turns, last "
             f"{', '.join(one.name for one in answer.calls)}; raise max_turns, or say in its prompt when to stop"
@@ -152,31 +160,31 @@ async def _ask(settings: Settings, turn: Turn, more: tuple[Message, ...], *, str
         schema=settings.output.schema if choice == "none" else None,
         sampling=settings.sampling,
         priority=handle.spec.priority,
+        tenant=handle.run.runtime.tenant,
     )
-    executor = handle.run.runtime.model(settings.model)
-    with off_the_clock(handle):
-        await executor.prepare()
-    reply = await executor.execute(request, handle.emit)
+    reply = await handle.run.runtime.ask(settings.model, request, handle)
     handle.spend(reply.usage)
     return reply
 
 
-async def _use_tools(settings: Settings, calls: tuple[ToolCall, ...]) -> list[Message]:
+async def _use_tools(settings: Settings, calls: tuple[ToolCall, ...], session: SessionId) -> list[Message]:
     """Start all the calls, then wait for each; what goes wrong is told to the model, which may do better."""
-    started = [_start(settings, one) for one in calls]
+    started = [_start(settings, one, session) for one in calls]
     return [
         Message("tool", await _outcome(one), tool_call_id=asked.id) for asked, one in zip(calls, started, strict=True)
     ]
 
 
-def _start(settings: Settings, asked: ToolCall) -> Handle[Any] | ToolError:
+def _start(settings: Settings, asked: ToolCall, session: SessionId) -> Handle[Any] | ToolError:
     known = settings.tools.get(asked.name)
     if known is None:
         return ToolError(f"there is no tool {asked.name!r}; there are: {', '.join(settings.tools)}")
     try:
-        return known.call_json(asked.arguments)
+        started = known.call_json(asked.arguments)
     except ToolError as error:
         return error
+    started.node.session = session
+    return started
 
 
 async def _outcome(started: Handle[Any] | ToolError) -> str:

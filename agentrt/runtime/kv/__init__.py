@@ -1,0 +1,7 @@
+"""What the runtime tells an engine about its KV cache, from the events of its runs.
+
+``tracker``    the contexts of one run: their phase, size and tools, folded from events
+``forecast``   when each is needed again, from the live graph and the program's template
+``publisher``  asks the policy, and tells one engine what has changed
+``desk``       brings them together for a runtime: one publisher for each model, one tracker for each run
+"""

@@ -1,0 +1,117 @@
+"""What a runtime knows of its engines' KV caches: one publisher for each model, one tracker for each run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentrt.errors import AgentrtError, ExecutorError
+from agentrt.executors.base import ModelExecutor
+from agentrt.executors.hinting import hint_channel
+from agentrt.graph.template import Template
+from agentrt.kvcache.estimators import Estimators
+from agentrt.kvcache.policies import Policy
+from agentrt.runtime.kv.forecast import Forecast
+from agentrt.runtime.kv.publisher import Publisher
+from agentrt.runtime.kv.tracker import Tracker
+from agentrt.types import RunId
+
+if TYPE_CHECKING:
+    from agentrt.runtime.run import Run
+
+_log = logging.getLogger("agentrt")
+
+
+class Desk:
+    """Everything about hints that the runs of one runtime share.
+
+    ``estimates`` is the file in which what was learned is kept from one process to the next; ``None`` keeps nothing.
+    """
+
+    def __init__(self, policy: Policy, *, tenant: str, estimates: Path | None, clock: Callable[[], float]) -> None:
+        self.policy = policy
+        self.publishers: dict[str, Publisher] = {}
+        self._tenant = tenant
+        self._file = estimates
+        self._clock = clock
+        self._estimators: Estimators | None = None
+        self._trackers: dict[RunId, Tracker] = {}
+        self._joining: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def estimators(self) -> Estimators:
+        """What was learned so far, read from the file at first use."""
+        if self._estimators is None:
+            self._estimators = Estimators.load(self._file) if self._file else Estimators()
+        return self._estimators
+
+    def follow(self, run: Run[Any]) -> Tracker:
+        """Have a run in view; its agents tell the tracker, its events do the rest."""
+        forecast = Forecast(template_of(run.spec.body), self.estimators)
+        tracker = Tracker(run.id, run.machine.nodes, forecast, self.estimators, self._clock, self._moved)
+        self._trackers[run.id] = tracker
+        run.ending.add_done_callback(lambda _: self._trackers.pop(run.id, None))
+        for publisher in self.publishers.values():
+            publisher.follow(tracker)
+        return tracker
+
+    def met(self, model: str, executor: ModelExecutor) -> None:
+        """An executor is ready to answer: find out in the background whether it takes hints, the first time."""
+        if model not in self._joining:
+            self._joining[model] = asyncio.get_running_loop().create_task(self._join(model, executor))
+
+    async def close(self) -> None:
+        """Tell the engines what is left to tell, and keep what was learned."""
+        for task in self._joining.values():
+            task.cancel()
+        await asyncio.gather(*self._joining.values(), return_exceptions=True)
+        await asyncio.gather(*(publisher.close() for publisher in self.publishers.values()))
+        if self._estimators is not None and self._file is not None and self.publishers:
+            await asyncio.to_thread(self._estimators.save, self._file)
+
+    async def _join(self, model: str, executor: ModelExecutor) -> None:
+        try:
+            channel = await hint_channel(executor)
+            if channel is None:
+                return
+            capability = await channel.capability()
+        except ExecutorError as error:
+            _log.debug("model %r takes no hints: %s", model, error)
+            return
+        if capability.protocol or capability.closes:
+            self.publishers[model] = publisher = Publisher(
+                model, channel, self.policy, self.estimators, tenant=self._tenant, clock=self._clock
+            )
+            publisher.capability = capability
+            for tracker in self._trackers.values():
+                publisher.follow(tracker)
+
+    def _moved(self, tracker: Tracker, urgent: bool) -> None:
+        for publisher in self.publishers.values():
+            publisher.moved(tracker, urgent)
+
+
+def template_of(function: Callable[..., Any]) -> Template | None:
+    """What the source of a program says about its steps; ``None`` where it cannot be read."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return None if code is None else _template_at(code.co_filename, code.co_name)
+
+
+@lru_cache(256)
+def _template_at(file: str, name: str) -> Template | None:
+    from agentrt.graph.compile import read_template
+
+    with suppress(OSError, UnicodeError, AgentrtError, RecursionError):
+        return read_template(Path(file).read_text(encoding="utf-8"), file, name)
+    return None
+
+
+def publishers_spent(publishers: Mapping[str, Publisher]) -> float:
+    """CPU seconds that hints cost this process."""
+    return sum(one.spent for one in publishers.values())

@@ -1,0 +1,187 @@
+"""When each context is needed again: the live graph for what has been called, the template for what has not.
+
+For one session the *way back* counts: which steps that run now lead to its next turn. Those are the steps that come
+after its last turn, by data or by what the program awaited. Several branches that stand at different places of one loop
+so each get their own answer. The template's answer for a place never changes, so it is looked up once and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Final
+
+from agentrt.graph.analysis import live_view, steps_to_execution
+from agentrt.graph.analysis_template import template_steps
+from agentrt.graph.machine import Node
+from agentrt.graph.template import Template, TemplateId
+from agentrt.kvcache.contexts import ToolRun
+from agentrt.kvcache.estimators import Estimators
+from agentrt.types import SessionId, StepId
+
+WAY_BACK: Final = 64
+"""Steps looked at behind a running one to find the turn that it comes after."""
+
+
+TURN: Final = "turn:"
+"""Durations of model turns are learned under this and the agent's name; those of plain steps under ``STEP``."""
+
+STEP: Final = "step:"
+
+
+class Forecast:
+    """Steps and seconds to the next use of contexts, in one run. ``template`` is ``None`` where none can be read."""
+
+    def __init__(self, template: Template | None, estimators: Estimators) -> None:
+        self.template = template
+        self.estimators = estimators
+        self._places: dict[tuple[str, int], tuple[TemplateId, ...]] = {}
+        self._agents: dict[str, tuple[TemplateId, ...]] = {}
+        self.steps = lru_cache(1024)(self._template_steps)
+
+    def look(self, live: Iterable[Node], now: float) -> Outlook:
+        """What can be said at this moment; ``now`` is in seconds of the run's clock."""
+        return Outlook(self, list(live), now)
+
+    def stands(self, node: Node) -> tuple[TemplateId, ...]:
+        """Where a step of the run may stand in the template."""
+        if self.template is None or node.place is None:
+            return ()
+        key = (node.name, node.place[1])
+        if key not in self._places:
+            self._places[key] = tuple(one.id for one in self.template.find(*key))
+        return self._places[key]
+
+    def calls(self, agent: str) -> tuple[TemplateId, ...]:
+        """The places in the template where the agent is asked."""
+        if self.template is None:
+            return ()
+        if agent not in self._agents:
+            found = (*self.template.find(agent), *self.template.find(f"{agent}.turn"))
+            self._agents[agent] = tuple(one.id for one in found if one.kind in ("llm", "agent"))
+        return self._agents[agent]
+
+    def _template_steps(self, running: frozenset[TemplateId]) -> Mapping[TemplateId, int]:
+        assert self.template is not None, "a place in a template comes from one"
+        return template_steps(self.template, running)
+
+
+class Outlook:
+    """The forecast at one instant; everything in it is found out at most once, and only when asked for."""
+
+    def __init__(self, forecast: Forecast, live: list[Node], now: float) -> None:
+        self._forecast = forecast
+        self._now = now
+        self._pending = [node for node in live if node.session and node.status in ("pending", "ready")]
+        running = [node for node in live if node.status == "running"]
+        holders = {node.parent for node in running}
+        self._running = [node for node in running if node not in holders]
+        self._live = live
+        self._called: Mapping[str, int] | None = None
+        self._everywhere: Mapping[TemplateId, int] | None = None
+        self._back: dict[SessionId, list[Node]] | None = None
+
+    def session(self, session: SessionId, agent: str, last: Node | None) -> tuple[int | None, float | None]:
+        """Steps and seconds to the session's next turn; ``last`` is its last one."""
+        steps = self._called_steps(session)
+        ways = self._ways_back().get(session, []) if last is not None else []
+        if steps is None:
+            found = [self._from(node, agent) for node in ways]
+            steps = min((one for one in found if one is not None), default=None)
+        if steps is None and not ways:
+            steps = self._soonest(agent)
+        return steps, self._wait(steps, ways or self._running)
+
+    def agent(self, agent: str) -> tuple[int | None, float | None]:
+        """Steps and seconds to the next call of the agent that is not made yet."""
+        steps = self._soonest(agent)
+        return steps, self._wait(steps, self._running)
+
+    def tools(self, last: Node | None, nodes: Mapping[StepId, Node]) -> tuple[ToolRun, ...]:
+        """The tools that run between a session's last turn and its next one."""
+        if last is None or last.session is None:
+            return ()
+        ways = self._ways_back().get(last.session, [])
+        return tuple(ToolRun(node.name, node.word, self._elapsed(node)) for node in ways if node.kind == "tool")
+
+    def _called_steps(self, session: SessionId) -> int | None:
+        called = [node for node in self._pending if node.session == session]
+        if not called:
+            return None
+        if self._called is None:
+            self._called = steps_to_execution(live_view(self._live))
+        return min((self._called[node.id] for node in called if node.id in self._called), default=None)
+
+    def _from(self, node: Node, agent: str) -> int | None:
+        found = []
+        for place in self._forecast.stands(node):
+            ahead = self._forecast.steps(frozenset((place,)))
+            found += [ahead[one] for one in self._forecast.calls(agent) if ahead.get(one)]
+        return min(found, default=None)
+
+    def _soonest(self, agent: str) -> int | None:
+        calls = self._forecast.calls(agent)
+        if not calls:
+            return None
+        if self._everywhere is None:
+            places = frozenset(place for node in self._running for place in self._forecast.stands(node))
+            self._everywhere = self._forecast.steps(places) if places else {}
+        return min((self._everywhere[one] for one in calls if one in self._everywhere), default=None)
+
+    def _ways_back(self) -> dict[SessionId, list[Node]]:
+        """For each session the running steps that come after its last turn."""
+        if self._back is None:
+            self._back = {}
+            for node in self._running:
+                for session in _turns_before(node):
+                    self._back.setdefault(session, []).append(node)
+        return self._back
+
+    def _wait(self, steps: int | None, through: list[Node]) -> float | None:
+        if steps is None:
+            return None
+        if steps == 0 or not through:
+            return 0.0 if steps == 0 else None
+        left = [self._left(node) for node in through]
+        longest = max(left) if steps == 1 else min(left)
+        return longest + (steps - 1) * self._forecast.estimators.durations.of("").mean
+
+    def _left(self, node: Node) -> float:
+        name = duration_name(node)
+        if name is None:
+            return 0.0
+        return self._forecast.estimators.durations.of(name, node.word).residual(self._elapsed(node))
+
+    def _elapsed(self, node: Node) -> float:
+        return max(0.0, self._now - node.started) if node.started is not None else 0.0
+
+
+def duration_name(node: Node) -> str | None:
+    """Under which name the step's duration is learned; ``None`` for what only holds other steps."""
+    if node.kind == "tool":
+        return node.name
+    if node.kind == "llm":
+        return TURN + node.name
+    return STEP + node.name if node.kind == "python" else None
+
+
+def _turns_before(node: Node) -> set[SessionId]:
+    """The sessions whose turns come next before a step, along every way."""
+    if node.session is not None:
+        return {node.session}
+    found: set[SessionId] = set()
+    seen = {node}
+    queue = [node]
+    for one in queue:
+        before = (*one.inputs, *one.after)
+        if not before and one.parent is not None:
+            before = (one.parent,)
+        for each in before:
+            if each in seen:
+                continue
+            seen.add(each)
+            if each.session is not None:
+                found.add(each.session)
+            elif len(queue) < WAY_BACK:
+                queue.append(each)
+    return found

@@ -1,0 +1,257 @@
+"""The contexts of one run: where each is in its life, folded from the run's events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from agentrt.events import Event, RunEnded, StepAdded, StepEnded, StepStarted
+from agentrt.graph.machine import Node
+from agentrt.kvcache.contexts import Context, Phase, ToolRun
+from agentrt.kvcache.estimators import Estimators
+from agentrt.kvcache.hints import Subject
+from agentrt.runtime.kv.forecast import Forecast, Outlook, duration_name
+from agentrt.types import Message, RunId, SessionId, StepId, ToolSpec, Usage
+
+
+class Prompt(NamedTuple):
+    """What every conversation of an agent starts with, and which of the runtime's models answers it."""
+
+    agent: str
+    model: str
+    fixed: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for prompts that are equal; a tool's schema is no key, its name and description stand for it."""
+        return self.model, self.fixed, tuple((one.name, one.description) for one in self.tools)
+
+
+class Tracked:
+    """One session while it lives; times are seconds of the runtime's clock."""
+
+    __slots__ = ("acting", "born", "busy", "id", "last", "phase", "prompt", "since", "tokens", "turns")
+
+    def __init__(self, id: SessionId, prompt: Prompt, now: float) -> None:  # noqa: A002 - the field's name
+        self.id = id
+        self.prompt = prompt
+        self.phase: Phase = "waiting"
+        self.born = self.since = now
+        self.busy = 0.0
+        self.turns = 0
+        self.tokens = 0
+        self.acting: dict[Node, float] = {}
+        self.last: Node | None = None
+
+    def enter(self, phase: Phase, now: float) -> None:
+        """Change the phase; time spent acting adds up."""
+        if phase != self.phase:
+            if self.phase == "acting":
+                self.busy += now - self.since
+            self.phase, self.since = phase, now
+
+    def idle(self, now: float) -> float:
+        """The share of its life spent in tools, from 0 to 1."""
+        busy = self.busy + (now - self.since if self.phase == "acting" else 0.0)
+        return busy / (now - self.born) if now > self.born else 0.0
+
+
+class Tracker:
+    """Follows one run. ``moved`` is called whenever something may have changed for the engine.
+
+    ``urgent`` then says that it should be told at once: a context has ended. Also an observer of the run's events.
+    """
+
+    def __init__(
+        self,
+        run: RunId,
+        nodes: Mapping[StepId, Node],
+        forecast: Forecast,
+        estimators: Estimators,
+        now: Callable[[], float],
+        moved: Callable[[Tracker, bool], None],
+    ) -> None:
+        self.run = run
+        self.prompts: dict[str, Prompt] = {}
+        self.ended: list[tuple[str, Subject]] = []
+        self.over = False
+        self.steps = 0
+        self._nodes = nodes
+        self._forecast = forecast
+        self._estimators = estimators
+        self._now = now
+        self._moved = moved
+        self._sessions: dict[SessionId, Tracked] = {}
+        self._live: dict[StepId, Node] = {}
+        self._born = now()
+
+    # -- what the agents tell --------------------------------------------------------------------------------
+
+    def opened(self, session: SessionId, prompt: Prompt) -> None:
+        """A context exists; nothing of it has been sent."""
+        self.prompts[prompt.agent] = prompt
+        self._sessions[session] = Tracked(session, prompt, self._now())
+
+    def closed(self, session: SessionId) -> None:
+        """No further turn of the context comes."""
+        known = self._sessions.pop(session, None)
+        if known is not None:
+            self.ended.append((known.prompt.model, Subject("session", session)))
+            self._moved(self, True)
+
+    def size(self, session: SessionId) -> int:
+        """Tokens in the context after its last turn, 0 before the first."""
+        known = self._sessions.get(session)
+        return known.tokens if known else 0
+
+    def answered(self, session: SessionId, usage: Usage, first: float | None, alone: bool) -> None:
+        """A turn of the context was answered, its first token ``first`` seconds after it was sent.
+
+        ``alone``: no other turn of this runtime was at the model then, so that it did not queue.
+        """
+        known = self._sessions.get(session)
+        if known is None:
+            return
+        known.turns += 1
+        known.tokens = usage.prompt + usage.completion
+        if first is not None and usage.prompt:
+            self._learn_prefill(usage, first, alone)
+
+    def _learn_prefill(self, usage: Usage, first: float, alone: bool) -> None:
+        """Time to the first token is prefill, for a turn that was alone; else what is beyond that was the queue."""
+        new = usage.prompt - usage.cached
+        if alone:
+            self._estimators.prefill.observe(new, first, usage.cached)
+            return
+        expected = self._estimators.prefill.seconds(new, usage.cached)
+        if expected.samples:
+            self._estimators.queueing.observe(max(0.0, first - expected.value))
+
+    # -- what the run tells ----------------------------------------------------------------------------------
+
+    def __call__(self, event: Event) -> None:
+        """Take one event of the run."""
+        kind = type(event)
+        if kind is StepAdded:
+            self._live[event.step] = self._nodes[event.step]  # type: ignore[union-attr]
+        elif kind is StepStarted:
+            self._began(self._nodes[event.step])  # type: ignore[union-attr]
+        elif kind is StepEnded:
+            self._over(self._nodes[event.step])  # type: ignore[union-attr]
+        elif kind is RunEnded:
+            self._close()
+
+    def _began(self, node: Node) -> None:
+        self.steps += 1
+        known = self._sessions.get(node.session) if node.session else None
+        if known is not None:
+            now = self._now()
+            if node.kind == "llm":
+                known.last = node
+                known.enter("queued", now)
+            elif node.kind == "tool":
+                known.acting[node] = now
+                known.enter("acting", now)
+        self._moved(self, False)
+
+    def _over(self, node: Node) -> None:
+        self._live.pop(node.id, None)
+        self._learn(node)
+        known = self._sessions.get(node.session) if node.session else None
+        if known is not None:
+            known.acting.pop(node, None)
+            if not known.acting:
+                known.enter("waiting", self._now())
+        self._moved(self, False)
+
+    def _learn(self, node: Node) -> None:
+        if node.status == "done" and node.started is not None and node.ended is not None:
+            name = duration_name(node)
+            if name is not None:
+                self._estimators.durations.observe(name, node.word, node.ended - node.started)
+
+    def _close(self) -> None:
+        for known in self._sessions.values():
+            self.ended.append((known.prompt.model, Subject("session", known.id)))
+        self.ended += [(one.model, self.prompt_subject(one)) for one in self.prompts.values()]
+        self._sessions.clear()
+        self.over = True
+        self._moved(self, True)
+
+    # -- what the publisher asks -----------------------------------------------------------------------------
+
+    def prompt_subject(self, prompt: Prompt) -> Subject:
+        """The subject of an agent's fixed prompt in this run."""
+        return Subject("agent", prompt.agent, self.run)
+
+    @property
+    def acting(self) -> bool:
+        """Whether a tool runs that some context waits for: then time alone changes what is expected."""
+        return any(known.acting for known in self._sessions.values()) or bool(self._live and self._sessions)
+
+    def tokens(self, model: str) -> int:
+        """The size of all live contexts at that model."""
+        return sum(known.tokens for known in self._sessions.values() if known.prompt.model == model)
+
+    def contexts(self, model: str) -> Iterator[Context]:
+        """Every live session and fixed prompt at that model, with what is expected of it."""
+        now = self._now()
+        outlook = self._forecast.look(self._live.values(), now - self._born)
+        soonest: dict[str, tuple[int, float | None]] = {}
+        for known in self._sessions.values():
+            if known.prompt.model == model:
+                context = self._context(known, outlook, now)
+                if context.steps is not None:
+                    _keep_soonest(soonest, known.prompt.agent, context.steps, context.wait)
+                yield context
+        for prompt in self.prompts.values():
+            if prompt.model == model:
+                yield self._fixed(prompt, outlook, soonest)
+
+    def _context(self, known: Tracked, outlook: Outlook, now: float) -> Context:
+        tools = tuple(ToolRun(node.name, node.word, now - began) for node, began in known.acting.items())
+        steps, wait = self._expected(known, tools, outlook)
+        return Context(
+            subject=Subject("session", known.id),
+            program=self.run,
+            agent=known.prompt.agent,
+            phase=known.phase,
+            arrived=self._born,
+            tokens=known.tokens,
+            turns=known.turns,
+            held=now - known.since,
+            steps=steps,
+            wait=wait,
+            tools=tools or outlook.tools(known.last, self._nodes),
+            idle=known.idle(now),
+        )
+
+    def _expected(
+        self, known: Tracked, tools: tuple[ToolRun, ...], outlook: Outlook
+    ) -> tuple[int | None, float | None]:
+        if known.phase in ("queued", "running"):
+            return 0, 0.0
+        if tools:
+            of = self._estimators.durations.of
+            return 1, max(of(one.name, one.word).residual(one.elapsed) for one in tools)
+        return outlook.session(known.id, known.prompt.agent, known.last)
+
+    def _fixed(self, prompt: Prompt, outlook: Outlook, soonest: dict[str, tuple[int, float | None]]) -> Context:
+        """A fixed prompt is needed as soon as the first of the sessions that share it, or of the calls to come."""
+        steps, wait = outlook.agent(prompt.agent)
+        if steps is not None:
+            _keep_soonest(soonest, prompt.agent, steps, wait)
+        steps, wait = soonest.get(prompt.agent, (None, None))
+        subject = self.prompt_subject(prompt)
+        return Context(subject, self.run, prompt.agent, "waiting", self._born, steps=steps, wait=wait)
+
+
+def _keep_soonest(found: dict[str, tuple[int, float | None]], agent: str, steps: int, wait: float | None) -> None:
+    known = found.get(agent)
+    if known is None or (steps, _far(wait)) < (known[0], _far(known[1])):
+        found[agent] = (steps, wait)
+
+
+def _far(wait: float | None) -> float:
+    return float("inf") if wait is None else wait
