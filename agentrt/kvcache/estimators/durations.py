@@ -48,7 +48,7 @@ class Durations:
         """
         if not 0 <= seconds <= _LONGEST:
             return
-        for key in dict.fromkeys(_levels(name, word)):
+        for key in _levels(name, word):
             self._kept.setdefault(key, Reservoir()).add(seconds)
             self._kept.move_to_end(key)
         while len(self._kept) > NAMES:
@@ -106,8 +106,8 @@ class Durations:
         return Mixture(parts, samples=samples, confidence=sure)
 
 
-def _levels(name: str, word: str) -> tuple[Key, Key, Key]:
-    """The thing, its name, its kind."""
+def _levels(name: str, word: str) -> tuple[Key, ...]:
+    """The thing, its name, its kind; each once."""
     name = name[:_NAME]
     kind, colon, _ = name.partition(":")
-    return (name, word[:_NAME]), (name, ""), (kind + colon if colon else "", "")
+    return tuple(dict.fromkeys(((name, word[:_NAME]), (name, ""), (kind + colon if colon else "", ""))))

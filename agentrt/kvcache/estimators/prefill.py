@@ -30,6 +30,7 @@ class Prefill:
     def __init__(self) -> None:
         self._count = 0
         self._error = 0.0
+        self._unfitted = 0
         self._fit = _PRIOR
         # The normal equations: sums of x x^T and of x y over observations, weighted.
         self._xx = [[0.0] * _TERMS for _ in range(_TERMS)]
@@ -38,7 +39,7 @@ class Prefill:
             self._xx[term][term] = _PRIOR_WEIGHT
             self._xy[term] = _PRIOR_WEIGHT * value
 
-    def observe(self, new_tokens: int, seconds: float, prefix_tokens: int = 0) -> None:
+    def observe(self, new_tokens: int, prefix_tokens: int, seconds: float) -> None:
         """Learn that computing ``new_tokens`` behind ``prefix_tokens`` cached ones took so many seconds.
 
         Nonsense (no tokens, no time) is dropped.
@@ -51,6 +52,9 @@ class Prefill:
             self._error += max(0.1, 1 / self._count) * (error - self._error)
         self._count += 1
         self._learn([term / seconds for term in terms])
+        self._unfitted += 1
+        if self._unfitted * 16 >= min(self._count, 256):  # always at first, then when there is something to learn
+            self._refit()
 
     def seconds(self, new_tokens: int, prefix_tokens: int = 0) -> Estimate:
         """The seconds it takes; sure as far as its last predictions came true. 0 for no tokens."""
@@ -70,7 +74,11 @@ class Prefill:
             raise ValueError("prefill: expected finite sums, none negative")
         self._count, self._error = int(found["count"]), min(max(float(found["error"]), 0.0), 1.0)
         self._xx, self._xy = xx, xy
-        self._fit = _non_negative(xx, xy)
+        self._refit()
+
+    def _refit(self) -> None:
+        self._fit = _non_negative(self._xx, self._xy)
+        self._unfitted = 0
 
     def _learn(self, row: Sequence[float]) -> None:
         """Add the equation ``row . fit = 1``, the observation divided by its seconds."""
@@ -78,7 +86,6 @@ class Prefill:
             self._xy[i] = _FORGET * self._xy[i] + row[i]
             for j in range(_TERMS):
                 self._xx[i][j] = _FORGET * self._xx[i][j] + row[i] * row[j]
-        self._fit = _non_negative(self._xx, self._xy)
 
 
 def _terms(new: int, prefix: int) -> tuple[float, float, float]:
