@@ -11,6 +11,7 @@ Each has the labels of SGLang's own counters: model, ranks, and what the server 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from agentrt.kvcache.sglang.ledger import Counts
+
+logger = logging.getLogger(__name__)
 
 PERIOD = 1.0
 """Seconds between two exports."""
@@ -37,9 +40,13 @@ def export(_: None, scheduler: Any, *__: Any) -> None:
     if exporter is None:
         exporter = scheduler.agentrt_exporter = Exporter.of(scheduler)
     if exporter.due(time.monotonic()):
-        ledger = scheduler.agentrt_desk.ledger
-        if ledger is not None:
-            exporter.export(ledger.counts)
+        try:
+            ledger = scheduler.agentrt_desk.ledger
+            if ledger is not None:
+                exporter.export(ledger.counts)
+        except Exception:
+            logger.exception("agentrt: hints are not counted on /metrics from now on")
+            scheduler.agentrt_exporter = Exporter(None)
 
 
 class Exporter:
