@@ -15,8 +15,10 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any, Literal, Self
 
+from agentrt.kvcache.hints import Capability, Hint, batch_from_wire
 from agentrt.testing import answers
 from agentrt.testing.script import Asked, Reply, Script, echo, in_order
 from agentrt.testing.tokens import PrefixCache, Vocabulary, render
@@ -33,6 +35,9 @@ class ScriptedServer:
     longest prompt in words; ``api_key`` is demanded when given. Tokens are words, and cached tokens are
     counted as a radix cache would: the longest beginning shared with an earlier prompt and its reply.
 
+    With ``takes`` it also takes hints, as an engine with our plugin of that capability; ``hints`` holds those that
+    came, in order. ``deaf`` makes it refuse them with that status.
+
     ``requests`` holds the model requests in order of arrival, ``cancelled`` those whose client left before
     the end; ``in_flight`` and ``peak`` count those being answered, now and at most.
     """
@@ -45,8 +50,11 @@ class ScriptedServer:
         api_key: str | None = None,
         context: int | None = None,
         kind: Literal["sglang", "openai"] = "sglang",
+        takes: Capability | None = None,
         port: int = 0,
     ) -> None:
+        self.hints: list[Hint] = []
+        self.deaf: int | None = None
         self.requests: list[Asked] = []
         self.cancelled: list[Asked] = []
         self.in_flight = 0
@@ -56,6 +64,7 @@ class ScriptedServer:
         self._api_key = api_key
         self._context = context
         self._kind = kind
+        self._takes = takes
         self._port = port
         self._cache = PrefixCache()
         self._vocabulary = Vocabulary()
@@ -147,6 +156,8 @@ class ScriptedServer:
         known = {"/v1/models", "/health", "/v1/chat/completions"}
         if self._kind == "sglang":
             known |= {"/generate", "/model_info", "/server_info", "/tokenize", "/v1/tokenize"}
+        if self._takes is not None:
+            known |= {"/agentrt/capability", "/agentrt/hints"}
         return None if request.path in known else (404, "Not Found")
 
     async def _other(self, request: HttpRequest, link: Link) -> None:
@@ -158,10 +169,27 @@ class ScriptedServer:
                 await link.send_json({"model_path": self.model, "is_generation": True})
             case "/server_info":
                 await link.send_json({"version": "scripted", "enable_priority_scheduling": True})
+            case "/agentrt/capability":
+                await link.send_json(asdict(self._takes or Capability()))
+            case "/agentrt/hints":
+                await self._take_hints(request, link)
             case "/tokenize" | "/v1/tokenize":
                 await link.send_json(self._tokenize(json.loads(request.body)))
             case _:
                 await link.send(b"")
+
+    async def _take_hints(self, request: HttpRequest, link: Link) -> None:
+        if self.deaf is not None:
+            await link.send_json({"error": "not now"}, self.deaf)
+            return
+        try:
+            hints = batch_from_wire(json.loads(request.body))
+        except ValueError as error:
+            await link.send_json({"error": str(error)}, 400)
+            return
+        self.hints += hints
+        await link.send_json({"accepted": len(hints)})
+        self._changed()
 
     def _tokenize(self, body: Mapping[str, Any]) -> dict[str, Any]:
         numbers = self._vocabulary.encode(render(body.get("messages") or (), body.get("tools") or ()))

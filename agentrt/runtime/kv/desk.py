@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.errors import AgentrtError, ExecutorError
 from agentrt.executors.base import ModelExecutor
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from agentrt.runtime.run import Run
 
 _log = logging.getLogger("agentrt")
+
+
+DECORATORS: Final = 30
+"""Lines that decorators may take between a function's first line, as Python counts, and its ``def``."""
 
 
 class Desk:
@@ -100,15 +104,17 @@ class Desk:
 def template_of(function: Callable[..., Any]) -> Template | None:
     """What the source of a program says about its steps; ``None`` where it cannot be read."""
     code = getattr(inspect.unwrap(function), "__code__", None)
-    return None if code is None else _template_at(code.co_filename, code.co_name)
+    return None if code is None else _template_at(code.co_filename, code.co_name, code.co_firstlineno)
 
 
 @lru_cache(256)
-def _template_at(file: str, name: str) -> Template | None:
+def _template_at(file: str, name: str, line: int) -> Template | None:
     from agentrt.graph.compile import read_template
 
     with suppress(OSError, UnicodeError, AgentrtError, RecursionError):
-        return read_template(Path(file).read_text(encoding="utf-8"), file, name)
+        found = read_template(Path(file).read_text(encoding="utf-8"), file, name)
+        if 0 <= found.place.line - line <= DECORATORS:  # else it is another function of that name
+            return found
     return None
 
 

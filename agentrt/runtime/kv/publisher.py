@@ -156,7 +156,7 @@ class Publisher:
         if self.capability.protocol == PROTOCOL:
             world = self._world(now)
             for tracker in moved:
-                for context in tracker.contexts(self._model):
+                for context in () if tracker.over else tracker.contexts(self._model):
                     hint = self._hint(context, world, tracker)
                     if hint is not None:
                         hints.append(hint)
