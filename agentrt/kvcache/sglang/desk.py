@@ -53,8 +53,11 @@ class Desk:
     @property
     def ledger(self) -> Ledger | None:
         """The hints of the tree in use, or None when that tree is not ours."""
-        core = getattr(self.scheduler.tree_cache, "tree_core", None)
-        return getattr(core, "ledger", None)
+        return getattr(self._core, "ledger", None)
+
+    @property
+    def _core(self) -> Any:
+        return getattr(self.scheduler.tree_cache, "tree_core", None)
 
     def take(self, message: Message) -> Answer | None:
         """Do what ``message`` asks; None where nothing is to be sent back."""
@@ -120,7 +123,7 @@ class Desk:
             "pool": ledger.pool,
             "host": ledger.host,
             "budget": ledger.budget,
-            "prefetch": ledger.host > 0,
+            "prefetch": bool(self._core.prefetcher.able),
         }
         return Answer(200, found | {"policy": self.policy})
 
@@ -151,9 +154,9 @@ class Desk:
     @property
     def why_not(self) -> str:
         """Why hints do nothing here."""
-        tree = self.scheduler.tree_cache
-        core = getattr(tree, "tree_core", None)
-        names = type(tree).__name__ + (f" with {type(core).__name__}" if core is not None else "")
+        names = type(self.scheduler.tree_cache).__name__
+        if self._core is not None:
+            names += f" with {type(self._core).__name__}"
         return f"this engine's radix tree is {names}, which knows no hints; start it with agentrt's tree core"
 
     # -- what goes wrong -------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from agentrt.kvcache.sglang.ledger import Counts
+    from agentrt.kvcache.sglang.counts import Counts
 
 logger = logging.getLogger(__name__)
 

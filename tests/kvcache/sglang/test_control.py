@@ -11,8 +11,9 @@ import pytest
 
 from agentrt.kvcache.hints import Hint, Subject
 from agentrt.kvcache.sglang import envelope
+from agentrt.kvcache.sglang.counts import Counts
 from agentrt.kvcache.sglang.desk import Answer, Desk
-from agentrt.kvcache.sglang.ledger import Counts, Ledger
+from agentrt.kvcache.sglang.ledger import Ledger
 from agentrt.kvcache.sglang.metrics import Exporter
 from agentrt.kvcache.sglang.pulse import PERIOD, TICKS_PER_LOOK, Pulse
 
@@ -37,14 +38,19 @@ def scheduler(core: object) -> SimpleNamespace:
     )
 
 
+def empty(kind: type[Ledger]) -> Ledger:
+    """A ledger over a tree that holds nothing."""
+    return kind(pool=3000, host=12000, sizes=lambda node: (0, 0), find=lambda tenant, prefix: (None, False))
+
+
 @pytest.fixture
 def ledger() -> Ledger:
-    return Ledger(pool=3000, host=12000, tokens=lambda node: (0, 0))
+    return empty(Ledger)
 
 
 @pytest.fixture
 def desk(ledger: Ledger) -> Desk:
-    return Desk(scheduler(SimpleNamespace(ledger=ledger)))
+    return Desk(scheduler(SimpleNamespace(ledger=ledger, prefetcher=SimpleNamespace(able=True))))
 
 
 def action(payload: dict[str, Any], kind: str = "agentrt.hint", version: str = "1") -> SimpleNamespace:
@@ -116,7 +122,7 @@ def test_a_failing_ledger_breaks_nothing(caplog: pytest.LogCaptureFixture) -> No
         def apply(self, *_: Any) -> Any:
             raise KeyError(SALT)
 
-    desk = Desk(scheduler(SimpleNamespace(ledger=Broken(pool=1, tokens=lambda node: (0, 0)))))
+    desk = Desk(scheduler(SimpleNamespace(ledger=empty(Broken))))
     with caplog.at_level(logging.WARNING):
         answers = [desk.take(message("hints", hints=(hint(tenant=SALT),))) for _ in range(3)]
     assert {answer.status for answer in answers if answer} == {500}
