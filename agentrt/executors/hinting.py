@@ -47,6 +47,7 @@ class SGLangHints:
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server
+        self._post = server.plain_post()
         self._known: Capability | None = None
 
     async def capability(self) -> Capability:
@@ -64,11 +65,26 @@ class SGLangHints:
         """See ``HintChannel``."""
         known = await self.capability()
         if known.protocol == PROTOCOL:
-            await self._server.post(HINTS, batch_to_wire(hints))
+            await self._tell(batch_to_wire(hints))
         elif known.closes:
             for hint in hints:
                 if hint.ended and hint.subject.kind == "session":
                     await self._close(hint.subject)
+
+    async def close(self) -> None:
+        """Give the connection back; twice is fine."""
+        if self._post is not None:
+            await self._post.close()
+
+    async def _tell(self, batch: dict[str, Any]) -> None:
+        try:
+            if self._post is not None:
+                await self._post.post(HINTS, batch)
+            else:
+                await self._server.post(HINTS, batch)
+        except ExecutorError:
+            self._known = None  # it may be another server by now
+            raise
 
     async def prefix(self, fixed: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> tuple[int, ...]:
         """See ``HintChannel``. What two conversations that differ in their first word have in common."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from agentrt.errors import ConfigError
 from agentrt.executors.failures import broken, refusal, translated
+from agentrt.executors.plain_post import PlainPost
 
 if TYPE_CHECKING:
     import httpx
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _MOST_CONNECTIONS = 2000
 _OTHER_FILES = 128  # left to the program, its tools and its logs
 _KEEP_IDLE = 3.0  # seconds; below the 5 s after which uvicorn, SGLang's server, drops an idle connection
+_PATIENCE = 30.0  # seconds that a small message may take
 _CONNECT = 10.0  # seconds to take a connection
 
 
@@ -68,6 +70,12 @@ class HttpServer:
                 async with aclosing(_events(response.aiter_lines())) as events:
                     async for data in events:
                         yield self._object(data)
+
+    def plain_post(self) -> PlainPost | None:
+        """A cheaper way for small messages to this server; ``None`` where only the full client will do."""
+        if urlsplit(self.url).scheme != "http" or not _is_loopback(self.url):
+            return None
+        return PlainPost(self.url, name=self.name, api_key=self._api_key, timeout=min(self.timeout, _PATIENCE))
 
     async def close(self) -> None:
         """Give back the connections; twice is fine."""

@@ -84,6 +84,12 @@ class SGLangExecutor(OpenAIExecutor):
             self._channel = SGLangHints(self._server)
         return self._channel
 
+    async def close(self) -> None:
+        """Give back connections; twice is fine."""
+        if self._channel is not None:
+            await self._channel.close()
+        await super().close()
+
     async def settings(self) -> Settings:
         """What ``/server_info`` says, asked for once. A server that does not tell is taken to be plain."""
         async with self._learning:

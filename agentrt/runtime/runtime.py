@@ -32,7 +32,7 @@ MODEL_LANE: Final = "model:"
 """Lanes of model executors are this and the executor's key; an agent's ``model`` names the key."""
 
 
-DEFAULT_POLICY: Final = "none"
+DEFAULT_POLICY: Final = "agentrt"
 
 
 def new_run_id() -> RunId:

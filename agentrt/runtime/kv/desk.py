@@ -88,6 +88,9 @@ class Desk:
         except ExecutorError as error:
             _log.debug("model %r takes no hints: %s", model, error)
             return
+        except Exception:  # noqa: BLE001 - an executor may be anybody's; hints never end a run
+            _log.exception("model %r: its way in for hints failed; runs go on without", model)
+            return
         if capability.protocol or capability.closes:
             self.publishers[model] = publisher = Publisher(
                 model, channel, self.policy, self.estimators, tenant=self._tenant, clock=self._clock

@@ -74,15 +74,12 @@ class Publisher:
         self._wall = wall
         self._trackers: set[Tracker] = set()
         self._moved: set[Tracker] = set()
-        self._ended: list[Subject] = []
         self._told: dict[Subject, Told] = {}
         self._prefixes: dict[tuple[object, ...], tuple[int, ...] | None] = {}
-        self._news = asyncio.Event()
-        self._urgent = asyncio.Event()
-        self._over = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._sending: asyncio.Task[None] | None = None
         self._fetching: set[asyncio.Task[None]] = set()
-        self._task: asyncio.Task[None] | None = None
-        self._closing = False
+        self._stopped = False
 
     def follow(self, tracker: Tracker) -> None:
         """Have the contexts of a run in view from now on."""
@@ -92,59 +89,81 @@ class Publisher:
 
     def moved(self, tracker: Tracker, urgent: bool) -> None:
         """Something of that run may have changed; ``urgent`` does not wait for more."""
-        if tracker not in self._trackers or self._closing:
-            return
-        self._moved.add(tracker)
-        self._news.set()
-        if urgent:
-            self._urgent.set()
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._work())
+        if tracker in self._trackers and not self._stopped:
+            self._moved.add(tracker)
+            self._look_in(0.0 if urgent else SOON)
 
     async def close(self) -> None:
         """Tell what is left to tell, within a second, and stop."""
-        self._closing = True
-        for event in (self._news, self._urgent, self._over):
-            event.set()
         for task in self._fetching:
             task.cancel()
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=FAREWELL)
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await asyncio.gather(*self._fetching, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                if self._sending is not None:
+                    await asyncio.shield(self._sending)
+                self._pass()
+                if self._sending is not None:
+                    await self._sending
+        self._stopped = True
+        left = [*self._fetching, *([self._sending] if self._sending is not None else [])]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
 
-    # -- the loop --------------------------------------------------------------------------------------------
+    # -- when to tell ----------------------------------------------------------------------------------------
 
-    async def _work(self) -> None:
-        """Pass after pass until closed; one that fails is told of and followed by a pause."""
-        while not self._closing or self._moved:
-            await _either(self._news, SWEEP if self._restless else None)
-            await _either(self._urgent, SOON)
-            self._news.clear()
-            try:
-                await self._pass()
-            except ExecutorError as error:
-                _log.warning("hints to model %r: %s; trying again in %g s", self._model, error, SETBACK)
-                self._told.clear()
-                await _either(self._over, SETBACK)
-            except Exception:  # noqa: BLE001 - a policy may be anybody's; hints never end a run
-                _log.exception("hints to model %r: the policy failed; runs go on without hints", self._model)
+    def _look_in(self, seconds: float) -> None:
+        """Have a pass then, or sooner if one is due; while something is being sent it waits for that."""
+        if self._sending is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            if self._timer.when() <= loop.time() + seconds:
                 return
+            self._timer.cancel()
+        self._timer = loop.call_later(seconds, self._pass)
 
-    async def _pass(self) -> None:
-        self._urgent.clear()
-        self.capability = await self._channel.capability()
+    def _pass(self) -> None:
+        """Collect what has changed and begin to send it."""
+        self._timer = None
         began = time.thread_time()
-        hints = self._collect()
+        try:
+            hints = self._collect()
+        except Exception:  # noqa: BLE001 - a policy may be anybody's; hints never end a run
+            _log.exception("hints to model %r: the policy failed; runs go on without hints", self._model)
+            self._stopped = True
+            return
         self.spent += time.thread_time() - began
-        for start in range(0, len(hints), MAX_BATCH):
-            await self._channel.send(hints[start : start + MAX_BATCH])
-        self.sent += len(hints)
+        if hints:
+            self._sending = asyncio.get_running_loop().create_task(self._send(hints))
+        elif self._restless:
+            self._look_in(SWEEP)
+
+    async def _send(self, hints: list[Hint]) -> None:
+        failed = False
+        try:
+            for start in range(0, len(hints), MAX_BATCH):
+                await self._channel.send(hints[start : start + MAX_BATCH])
+            self.sent += len(hints)
+        except ExecutorError as error:
+            _log.warning("hints to model %r: %s; trying again in %g s", self._model, error, SETBACK)
+            self._told.clear()
+            failed = True
+        finally:
+            self._sending = None
+        if failed:
+            self._look_in(SETBACK)
+        elif self._moved:
+            self._look_in(SOON)
+        elif self._restless:
+            self._look_in(SWEEP)
 
     @property
     def _restless(self) -> bool:
-        return any(tracker.acting for tracker in self._trackers) or bool(self._told)
+        """Whether time alone changes what is expected, or what was told runs out."""
+        return bool(self._told) or any(tracker.acting for tracker in self._trackers)
 
     # -- what to tell ----------------------------------------------------------------------------------------
 
@@ -258,9 +277,3 @@ def _moved_on(last: float | None, new: float | None, since: float) -> bool:
         return last is not new
     shift = abs(new - (last - since))
     return shift > max(0.5, 0.25 * max(new, last - since))
-
-
-async def _either(event: asyncio.Event, seconds: float | None) -> None:
-    """Wait for the event, so long at most."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)

@@ -122,7 +122,7 @@ class Tracker:
         """Time to the first token is prefill, for a turn that was alone; else what is beyond that was the queue."""
         new = usage.prompt - usage.cached
         if alone:
-            self._estimators.prefill.observe(new, first, usage.cached)
+            self._estimators.prefill.observe(new, usage.cached, first)
             return
         expected = self._estimators.prefill.seconds(new, usage.cached)
         if expected.samples:
