@@ -8,7 +8,7 @@ from typing import Any, Final
 from agentrt.kvcache.estimators.base import Distribution
 from agentrt.kvcache.estimators.mixture import Mixture
 from agentrt.kvcache.estimators.observed import Observed
-from agentrt.kvcache.estimators.reservoir import Reservoir
+from agentrt.kvcache.estimators.reservoir import SIZE, Reservoir
 
 NAMES: Final = 1024
 """Things told apart; the one unused for longest is forgotten first."""
@@ -82,10 +82,10 @@ class Durations:
 
     def fill(self, dumped: object) -> None:
         """Take in what ``dump`` gave. Raises ``ValueError``, ``TypeError`` or ``KeyError`` if it is something else."""
-        for name, word, count, seconds in list(dumped):  # type: ignore[call-overload]
+        for name, word, count, seconds in list(dumped)[-NAMES:]:  # type: ignore[call-overload]
             values = [float(one) for one in seconds]
-            if not values or not all(0 <= one <= _LONGEST for one in values):
-                raise ValueError(f"durations of {name!r}: expected seconds")
+            if not 0 < len(values) <= SIZE or not all(0 <= one <= _LONGEST for one in values):
+                raise ValueError(f"durations of {name!r}: expected 1 to {SIZE} times in seconds")
             self._kept[str(name), str(word)] = Reservoir(values, int(count))
 
     def _mixed(self, levels: list[Reservoir | None], at_least: int) -> Distribution:

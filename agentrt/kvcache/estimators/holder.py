@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,7 @@ class Estimators:
             return cls._read(json.loads(path.read_bytes()))
         except FileNotFoundError:
             return cls()
-        except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
             _set_aside(path, error)
             return cls()
 
@@ -74,7 +75,7 @@ class Estimators:
                 "turns": self.turns.dump(),
             }
         )
-        half = path.with_name(f"{path.name}.{os.getpid()}.half")
+        half = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.half")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             half.write_text(text)

@@ -45,7 +45,7 @@ class Turns:
 
         1 if all sessions have one length; 0 if the chance to end is the same at every turn, or nothing is known.
         """
-        totals = self._totals.of("")
+        totals = self._totals.of("", at_least=1)
         if self._memory[0] is not totals:
             self._memory = totals, _memory(totals.points) if totals.samples else 0.0
         return self._memory[1]
