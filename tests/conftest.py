@@ -8,7 +8,16 @@ from contextlib import ExitStack, nullcontext
 import pytest
 
 from agentrt.engine import Engine
+from agentrt.engine.paths import ESTIMATES_VARIABLE
 from agentrt.testing.engine import real_engine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def estimates_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests take is not remembered for the user's programs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ESTIMATES_VARIABLE, str(tmp_path_factory.mktemp("state") / "estimates.json"))
+        yield
 
 
 @pytest.fixture(scope="session")

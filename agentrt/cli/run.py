@@ -28,7 +28,7 @@ examples:
 
 A value is read by the type of the program's parameter: text as it is, everything else as JSON. The program's output
 goes to standard output, all else to standard error. Ctrl-C cancels the run and waits until nothing of it is left; a
-second Ctrl-C does not wait. Options may also stand in AGENTRT_ENGINE (an address) and AGENTRT_API_KEY.
+second Ctrl-C does not wait. Options may also stand in AGENTRT_ENGINE (an address), AGENTRT_API_KEY and AGENTRT_TENANT.
 """
 
 _CODES: Final = {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}
@@ -47,6 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--input", "-i", action="append", default=[], metavar="NAME=VALUE", help="one input")
     parser.add_argument("--inputs", metavar="FILE", help="a JSON object of inputs; - is standard input")
     parser.add_argument("--engine", metavar="URL", help="a server that is up, instead of an engine of our own")
+    parser.add_argument("--kv", metavar="POLICY", default="agentrt", help="what the engine is told of its KV cache")
     parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help="cancel the run after this long")
     parser.add_argument("--json", action="store_true", help="print the whole run as one JSON object")
     parser.set_defaults(handler=run)
@@ -97,7 +98,8 @@ def _execute(
         loop.set_exception_handler(_unseen)
         models = _models(options, display)
         stop = _Stop()
-        async with Runtime(models=models, observers=[display]) as runtime:
+        tenant = os.environ.get("AGENTRT_TENANT", "")
+        async with Runtime(models=models, observers=[display], kv=options.kv, tenant=tenant) as runtime:
             preparing = loop.create_task(models.prepare() if asks_a_model(program) else asyncio.sleep(0))
             with stopped_by_signals(loop, stop):
                 stop.aim(preparing.cancel)

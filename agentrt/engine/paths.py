@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOME_VARIABLE = "AGENTRT_HOME"
+ESTIMATES_VARIABLE = "AGENTRT_ESTIMATES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,12 @@ class Home:
     def logs(self) -> Path:
         """One log per started engine; private, it may hold prompts."""
         return self.state / "logs"
+
+    @property
+    def estimates(self) -> Path:
+        """What was learned of tool durations and the like; ``AGENTRT_ESTIMATES`` names another file."""
+        chosen = os.environ.get(ESTIMATES_VARIABLE)
+        return Path(chosen).expanduser() if chosen else self.state / "estimates.json"
 
     @property
     def plugins(self) -> Path:

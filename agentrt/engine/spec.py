@@ -13,6 +13,7 @@ from agentrt.engine.environment import Device
 from agentrt.engine.model import DEFAULT_MODEL, Model
 from agentrt.engine.shell import own_python
 from agentrt.errors import ConfigError
+from agentrt.kvcache.sglang import TREE_CORE
 from agentrt.kvcache.sglang.defaults import cpu_server_args
 
 HOST = "127.0.0.1"
@@ -66,6 +67,7 @@ def engine_environment(device: Device, model: Model, plugin: Path) -> dict[str, 
     }
     for diagnosis in ("PYSPY_DUMP", "CUDA_COREDUMP"):  # after a crash they take a minute, in which runs would hang
         kept.setdefault(f"SGLANG_{diagnosis}_BEFORE_CRASH", "0")
+    kept.setdefault("SGLANG_UNIFIED_RADIX_TREE_CORE_BACKEND", TREE_CORE)  # stock: rust or python
     if device == "cpu":
         kept["SGLANG_PLATFORM"] = "agentrt_cpu"
     if not model.online:

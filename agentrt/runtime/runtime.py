@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Final, Literal, ParamSpec, Protocol, Self, TypeVar
 
 from agentrt.errors import ConfigError, ProgramError
 from agentrt.events import Observer
@@ -64,8 +64,8 @@ class Runtime:
 
     ``kv`` names the policy by which engines are told what to keep in their KV cache (``agentrt.kvcache.policies``;
     ``"none"`` tells nothing), or is one. ``tenant`` keeps what is cached for these runs apart from other owners'; it is
-    the key to it, so treat it as one. ``estimates`` is the file in which tool durations and the like are remembered;
-    ``None`` forgets them.
+    the key to it, so treat it as one. ``estimates`` is the file in which tool durations and the like are remembered:
+    one of this user's (``"own"``), or none.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Runtime:
         grace: float = GRACE,
         kv: str | Policy = DEFAULT_POLICY,
         tenant: str = "",
-        estimates: Path | None = None,
+        estimates: Path | Literal["own"] | None = "own",
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
         new_id: Callable[[], RunId] = new_run_id,
@@ -213,9 +213,17 @@ class FirstToken:
         self._emit(text)
 
 
-def _desk(kv: str | Policy, tenant: str, estimates: Path | None, clock: Callable[[], float]) -> Desk | None:
+def _desk(
+    kv: str | Policy, tenant: str, estimates: Path | Literal["own"] | None, clock: Callable[[], float]
+) -> Desk | None:
     chosen = policy(kv) if isinstance(kv, str) else kv
-    return None if chosen.name == "none" else Desk(chosen, tenant=tenant, estimates=estimates, clock=clock)
+    if chosen.name == "none":
+        return None
+    if estimates == "own":
+        from agentrt.engine.paths import home
+
+        estimates = home().estimates
+    return Desk(chosen, tenant=tenant, estimates=estimates, clock=clock)
 
 
 def _by_name(models: ModelExecutor | Mapping[str, ModelExecutor] | None) -> Mapping[str, ModelExecutor]:
