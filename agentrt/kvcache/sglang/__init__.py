@@ -10,10 +10,13 @@ Nothing here is imported by the SDK. Importing this package needs the standard l
 
 from __future__ import annotations
 
-__all__ = ["ATTENTION_BACKEND", "cpu_platform", "register"]
+__all__ = ["ATTENTION_BACKEND", "TREE_CORE", "cpu_platform", "register"]
 
 ATTENTION_BACKEND = "agentrt_cpu"
 """Name of our attention backend, as SGLang's ``attention_backend`` argument takes it."""
+
+TREE_CORE = "agentrt"
+"""Name of our radix tree, as the environment variable ``SGLANG_UNIFIED_RADIX_TREE_CORE_BACKEND`` takes it."""
 
 
 def cpu_platform() -> str:

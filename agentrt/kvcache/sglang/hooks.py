@@ -6,22 +6,34 @@ import os
 from typing import Any
 
 from sglang.srt.arg_groups.choices import add_attention_backend_choices
+from sglang.srt.mem_cache.unified_cache.tree_core_registry import register_tree_core_backend
 from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
-from agentrt.kvcache.sglang import ATTENTION_BACKEND, control
+from agentrt.kvcache.sglang import ATTENTION_BACKEND, TREE_CORE, control, prefetch
 
 SECRETS = ("api_key", "admin_api_key")
 """Server arguments that must never reach a log."""
 
 
 def install() -> None:
-    """Name our attention backend, keep keys out of the log, make SIGTERM mean now, and open the way for hints."""
+    """Offer our attention backend and tree, keep keys out of the log, make SIGTERM mean now, open the way for hints."""
     add_attention_backend_choices([ATTENTION_BACKEND])
     HookRegistry.register("sglang.srt.entrypoints.engine._server_args_for_logging", redact, HookType.AFTER)
     HookRegistry.register(
         "sglang.srt.managers.tokenizer_manager.SignalHandler.sigterm_handler", end_now, HookType.REPLACE
     )
+    register_tree_core_backend(TREE_CORE, hinted_tree)
+    HookRegistry.register(
+        "sglang.srt.managers.schedule_policy.PrefillAdder.add_one_req", prefetch.pass_over_loading, HookType.AROUND
+    )
     control.install()
+
+
+def hinted_tree(params: Any, components: dict[Any, Any]) -> Any:
+    """Make a tree core that knows hints; imported where one is made, in scheduler processes alone."""
+    from agentrt.kvcache.sglang import tree
+
+    return tree.build(params, components)
 
 
 def redact(logged: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:

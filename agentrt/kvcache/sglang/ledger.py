@@ -234,6 +234,7 @@ class Ledger:
             elif known.prefix is not None:
                 self._partial.setdefault(known.tenant, {})[known] = None
         self._leaves, self._owners, self._seen, self.wanted = {}, {}, {}, {}
+        self.device, self.behind = Ranks(), Ranks()
         self.ending, self.dirty = False, True
 
     def _own(self, owner: Known, node: Any) -> None:

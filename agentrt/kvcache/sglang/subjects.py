@@ -72,6 +72,7 @@ def shown(known: Known, now: float, *, valid: bool) -> dict[str, Any]:
         "clipped": known.clipped,
     }
 
+
 def digest(tenant: str) -> str:
     """A name for ``tenant`` that does not give its salt away; empty for those who have none."""
     return hashlib.sha256(tenant.encode()).hexdigest()[:12] if tenant else ""
