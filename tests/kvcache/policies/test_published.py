@@ -192,7 +192,9 @@ class TestInferCept:
         preserved = InferCept().advise(acting(0.1, tokens=1000), with_host)
         swapped = InferCept().advise(acting(2.0, tokens=1000), with_host)
         called = InferCept().advise(session("queued", tokens=1000), with_host)
-        assert preserved and swapped and called
+        assert preserved is not None
+        assert swapped is not None
+        assert called is not None
         assert called.priority > preserved.priority > swapped.priority
         assert called.prefetch
         assert InferCept().advise(acting(20.0, tokens=1000), without) is None
