@@ -1,0 +1,45 @@
+"""In which order programs may hold the pool. Each is one function: a program's rank, the smallest goes first.
+
+The first that fits is resumed; when running programs outgrow the pool, the last of them is held back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from agentrt.kvcache.admission.claims import Program
+
+Order: TypeAlias = Callable[[Program], float]
+
+
+def arrival(program: Program) -> float:
+    """Who came first (FCFS over programs, as Continuum)."""
+    return program.arrived
+
+
+def smallest(program: Program) -> float:
+    """Whose contexts need the least room."""
+    held = sum(one.tokens for one in program.sessions.values())
+    return float(held + sum(ticket.need for ticket in program.tickets))
+
+
+def progress(program: Program) -> float:
+    """Who has taken the most turns."""
+    return -float(program.turns)
+
+
+def attained(program: Program) -> float:
+    """Who has taken the fewest turns (Autellix: least attained service)."""
+    return float(program.turns)
+
+
+def remaining(program: Program) -> float:
+    """Who has the least work left, as far as that is known; the others after those, by arrival."""
+    return float("inf") if program.remaining is None else program.remaining
+
+
+ORDERS: Final[Mapping[str, Order]] = MappingProxyType(
+    {one.__name__: one for one in (arrival, smallest, progress, attained, remaining)}
+)
