@@ -10,10 +10,13 @@ from agentrt.kvcache.hints import Subject
 if TYPE_CHECKING:
     from agentrt.kvcache.estimators import Estimators
 
-Phase: TypeAlias = Literal["waiting", "queued", "running", "acting", "ended"]
-"""Where a context is: waiting, nothing of it runs and no tool of its own either; queued, its turn is called and held
-back or not yet answered; running, its turn streams; acting, a tool that it asked for runs; ended, it never comes
-back."""
+Phase: TypeAlias = Literal["waiting", "held", "queued", "running", "acting", "ended"]
+"""Where a context is.
+
+waiting: nothing of it runs, and no tool of its own either; held: its turn is called, and held back until other
+programs have made room; queued: its turn is at the engine and not answered yet; running: its turn streams; acting: a
+tool that it asked for runs; ended: it never comes back.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,10 @@ class Runtime:
     unfinished steps of one run. ``grace`` is how many seconds the steps of a cancelled run may take to clean up.
 
     ``kv`` names the policy by which engines are told what to keep in their KV cache (``agentrt.kvcache.policies``;
-    ``"none"`` tells nothing), or is one. ``tenant`` keeps what is cached for these runs apart from other owners'; it is
-    the key to it, so treat it as one. ``estimates`` is the file in which tool durations and the like are remembered:
-    one of this user's (``"own"``), or none.
+    ``"none"`` tells nothing), or is one. ``admission`` says whether programs whose contexts do not fit into it
+    together take turns (``agentrt.kvcache.admission``); they do, unless ``kv`` is ``"none"``. ``tenant`` keeps what
+    is cached for these runs apart from other owners'; it is the key to it, so treat it as one. ``estimates`` is the
+    file in which tool durations and the like are remembered: one of this user's (``"own"``), or none.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Runtime:
         max_pending: int = MAX_PENDING,
         grace: float = GRACE,
         kv: str | Policy = DEFAULT_POLICY,
+        admission: bool | None = None,
         tenant: str = "",
         estimates: Path | Literal["own"] | None = "own",
         clock: Callable[[], float] = time.perf_counter,
@@ -94,7 +96,7 @@ class Runtime:
         self._runs: set[Run[Any]] = set()
         self._asked: Counter[str] = Counter()
         self.tenant = tenant
-        self.desk = _desk(kv, tenant, estimates, clock)
+        self.desk = _desk(kv, admission, tenant, estimates, clock)
 
     def start(self, program: Startable[P, R], *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start a program in the running event loop; the run goes on by itself.
@@ -152,13 +154,16 @@ class Runtime:
         if self.desk is None or handle.run.contexts is None:
             return await executor.execute(request, handle.emit)
         self.desk.met(model, executor)
-        alone = not self._asked[model]
-        self._asked[model] += 1
         first = FirstToken(handle.emit, self._clock)
-        try:
-            reply = await executor.execute(request, first)
-        finally:
-            self._asked[model] -= 1
+        async with self.desk.gate(model).turn(request, first) as turn:
+            alone = not self._asked[model]
+            self._asked[model] += 1
+            first.wait()
+            try:
+                reply = await executor.execute(request, turn.emit)
+            finally:
+                self._asked[model] -= 1
+            turn.answered(reply)
         if request.session is not None:
             handle.run.contexts.answered(SessionId(request.session), reply.usage, first.after, alone)
         return reply
@@ -203,8 +208,12 @@ class FirstToken:
     def __init__(self, emit: Emit, clock: Callable[[], float]) -> None:
         self._emit = emit
         self._clock = clock
-        self._began = clock()
+        self._began = 0.0
         self.after: float | None = None
+
+    def wait(self) -> None:
+        """The request is sent now."""
+        self._began = self._clock()
 
     def __call__(self, text: str) -> None:
         """Take a piece of text and hand it on."""
@@ -214,16 +223,20 @@ class FirstToken:
 
 
 def _desk(
-    kv: str | Policy, tenant: str, estimates: Path | Literal["own"] | None, clock: Callable[[], float]
+    kv: str | Policy,
+    admission: bool | None,
+    tenant: str,
+    estimates: Path | Literal["own"] | None,
+    clock: Callable[[], float],
 ) -> Desk | None:
     chosen = policy(kv) if isinstance(kv, str) else kv
-    if chosen.name == "none":
+    if chosen.name == "none" and not admission:
         return None
     if estimates == "own":
         from agentrt.engine.paths import home
 
         estimates = home().estimates
-    return Desk(chosen, tenant=tenant, estimates=estimates, clock=clock)
+    return Desk(chosen, admission=admission is not False, tenant=tenant, estimates=estimates, clock=clock)
 
 
 def _by_name(models: ModelExecutor | Mapping[str, ModelExecutor] | None) -> Mapping[str, ModelExecutor]:

@@ -163,8 +163,8 @@ def new_session(settings: Settings, what: str | None = None) -> SessionId:
 
 def end_session(run: Run[Any], session: SessionId) -> None:
     """No further turn of the context comes."""
-    if run.contexts is not None:
-        run.contexts.closed(session)
+    if run.runtime.desk is not None:
+        run.runtime.desk.ended(run.id, session)
 
 
 def _settings(name: str, output: Output, options: AgentOptions) -> Settings:

@@ -12,6 +12,10 @@ NOW: Final = 1.0
 """The priority of turns that are called or run: the engine needs them before anything else."""
 
 
+LATER: Final = -1.0
+"""The priority of turns that are held back: before what nobody is seen to need, after all that may go."""
+
+
 @dataclass(frozen=True, slots=True)
 class Agentrt:
     """Evict what is needed last (Belady's rule on expectations), what has ended first, a called turn's context never.
@@ -32,6 +36,8 @@ class Agentrt:
         if context.phase in ("queued", "running"):
             return Advice(keep=self.keep, priority=NOW, remaining=0.0, prefetch=context.phase == "queued")
         wait = self.wait(context, world)
+        if context.phase == "held":
+            return Advice(keep=self.keep, priority=LATER, remaining=wait)
         if wait is None:
             return None
         return Advice(keep=self.keep, remaining=wait, prefetch=context.phase == "waiting" and context.steps in (0, 1))

@@ -15,12 +15,14 @@ from agentrt.errors import AgentrtError, ExecutorError
 from agentrt.executors.base import ModelExecutor
 from agentrt.executors.hinting import hint_channel
 from agentrt.graph.template import Template
+from agentrt.kvcache.admission import Admission, Gang
 from agentrt.kvcache.estimators import Estimators
 from agentrt.kvcache.policies import Policy
+from agentrt.runtime.gate import Gate, Moment
 from agentrt.runtime.kv.forecast import Forecast
 from agentrt.runtime.kv.publisher import Publisher
 from agentrt.runtime.kv.tracker import Tracker
-from agentrt.types import RunId
+from agentrt.types import ModelReply, ModelRequest, RunId, SessionId
 
 if TYPE_CHECKING:
     from agentrt.runtime.run import Run
@@ -33,14 +35,19 @@ DECORATORS: Final = 30
 
 
 class Desk:
-    """Everything about hints that the runs of one runtime share.
+    """Everything about KV caches that the runs of one runtime share.
 
-    ``estimates`` is the file in which what was learned is kept from one process to the next; ``None`` keeps nothing.
+    ``admission`` holds programs back whose contexts do not fit, once an engine's size is known. ``estimates`` is the
+    file in which what was learned is kept from one process to the next; ``None`` keeps nothing.
     """
 
-    def __init__(self, policy: Policy, *, tenant: str, estimates: Path | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, policy: Policy, *, admission: bool, tenant: str, estimates: Path | None, clock: Callable[[], float]
+    ) -> None:
         self.policy = policy
         self.publishers: dict[str, Publisher] = {}
+        self._admission = admission
+        self._gates: dict[str, Gate] = {}
         self._tenant = tenant
         self._file = estimates
         self._clock = clock
@@ -58,12 +65,24 @@ class Desk:
     def follow(self, run: Run[Any]) -> Tracker:
         """Have a run in view; its agents tell the tracker, its events do the rest."""
         forecast = Forecast(template_of(run.spec.body), self.estimators)
-        tracker = Tracker(run.id, run.machine.nodes, forecast, self.estimators, self._clock, self._moved)
+        tracker = Tracker(run.id, run.machine.nodes, forecast, self.estimators, self._clock, self._moved, self._acts)
         self._trackers[run.id] = tracker
-        run.ending.add_done_callback(lambda _: self._trackers.pop(run.id, None))
+        run.ending.add_done_callback(lambda _: self._left(run.id))
         for publisher in self.publishers.values():
             publisher.follow(tracker)
         return tracker
+
+    def gate(self, model: str) -> Gate:
+        """Where the turns for a model wait."""
+        if model not in self._gates:
+            self._gates[model] = Gate(
+                Admission(pool=0) if self._admission else None,
+                Gang(),
+                expected=self._tools_of,
+                watch=self._watch,
+                clock=self._clock,
+            )
+        return self._gates[model]
 
     def met(self, model: str, executor: ModelExecutor) -> None:
         """An executor is ready to answer: find out in the background whether it takes hints, the first time."""
@@ -91,13 +110,40 @@ class Desk:
         except Exception:  # noqa: BLE001 - an executor may be anybody's; hints never end a run
             _log.exception("model %r: its way in for hints failed; runs go on without", model)
             return
-        if capability.protocol or capability.closes:
+        self.gate(model).resize(capability.pool, capability.host)
+        if self.policy.name != "none" and (capability.protocol or capability.closes):
             self.publishers[model] = publisher = Publisher(
                 model, channel, self.policy, self.estimators, tenant=self._tenant, clock=self._clock
             )
             publisher.capability = capability
             for tracker in self._trackers.values():
                 publisher.follow(tracker)
+
+    def ended(self, run: RunId, session: SessionId) -> None:
+        """A context will not be asked again."""
+        tracker = self._trackers.get(run)
+        if tracker is not None:
+            tracker.closed(session)
+        for gate in self._gates.values():
+            gate.leave(run, session)
+
+    def _left(self, run: RunId) -> None:
+        self._trackers.pop(run, None)
+        for gate in self._gates.values():
+            gate.leave(run)
+
+    def _acts(self, run: RunId, session: SessionId, seconds: float) -> None:
+        for gate in self._gates.values():
+            gate.acting(run, session, seconds)
+
+    def _tools_of(self, reply: ModelReply) -> float:
+        of = self.estimators.durations.of
+        return max((of(one.name).mean for one in reply.tool_calls), default=0.0)
+
+    def _watch(self, request: ModelRequest, moment: Moment) -> None:
+        tracker = self._trackers.get(RunId(request.run))
+        if tracker is not None and request.session is not None and moment != "following":
+            tracker.held(SessionId(request.session), moment == "held")
 
     def _moved(self, tracker: Tracker, urgent: bool) -> None:
         for publisher in self.publishers.values():

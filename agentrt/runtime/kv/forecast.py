@@ -133,7 +133,7 @@ class Outlook:
         if self._back is None:
             self._back = {}
             for node in self._running:
-                for session in _turns_before(node):
+                for session in turns_before(node):
                     self._back.setdefault(session, []).append(node)
         return self._back
 
@@ -165,7 +165,7 @@ def duration_name(node: Node) -> str | None:
     return STEP + node.name if node.kind == "python" else None
 
 
-def _turns_before(node: Node) -> set[SessionId]:
+def turns_before(node: Node) -> set[SessionId]:
     """The sessions whose turns come next before a step, along every way."""
     if node.session is not None:
         return {node.session}

@@ -10,7 +10,7 @@ from agentrt.graph.machine import Node
 from agentrt.kvcache.contexts import Context, Phase, ToolRun
 from agentrt.kvcache.estimators import Estimators
 from agentrt.kvcache.hints import Subject
-from agentrt.runtime.kv.forecast import Forecast, Outlook, duration_name
+from agentrt.runtime.kv.forecast import Forecast, Outlook, duration_name, turns_before
 from agentrt.types import Message, RunId, SessionId, StepId, ToolSpec, Usage
 
 
@@ -60,7 +60,8 @@ class Tracked:
 class Tracker:
     """Follows one run. ``moved`` is called whenever something may have changed for the engine.
 
-    ``urgent`` then says that it should be told at once: a context has ended. Also an observer of the run's events.
+    ``urgent`` then says that it should be told at once: a context has ended. ``acts`` is told of a session behind whose
+    last turn a tool begins, and for how many seconds. Also an observer of the run's events.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Tracker:
         estimators: Estimators,
         now: Callable[[], float],
         moved: Callable[[Tracker, bool], None],
+        acts: Callable[[RunId, SessionId, float], None],
     ) -> None:
         self.run = run
         self.prompts: dict[str, Prompt] = {}
@@ -82,6 +84,7 @@ class Tracker:
         self._estimators = estimators
         self._now = now
         self._moved = moved
+        self._acts = acts
         self._sessions: dict[SessionId, Tracked] = {}
         self._live: dict[StepId, Node] = {}
         self._born = now()
@@ -104,6 +107,13 @@ class Tracker:
         """Tokens in the context after its last turn, 0 before the first."""
         known = self._sessions.get(session)
         return known.tokens if known else 0
+
+    def held(self, session: SessionId, held: bool) -> None:
+        """A turn of the context is held back, or goes to the engine after all."""
+        known = self._sessions.get(session)
+        if known is not None:
+            known.enter("held" if held else "queued", self._now())
+            self._moved(self, False)
 
     def answered(self, session: SessionId, usage: Usage, first: float | None, alone: bool) -> None:
         """A turn of the context was answered, its first token ``first`` seconds after it was sent.
@@ -153,6 +163,10 @@ class Tracker:
             elif node.kind == "tool":
                 known.acting[node] = now
                 known.enter("acting", now)
+        if node.kind == "tool":
+            for session in turns_before(node):
+                if session in self._sessions:
+                    self._acts(self.run, session, self._estimators.durations.of(node.name, node.word).mean)
         self._moved(self, False)
 
     def _over(self, node: Node) -> None:
@@ -230,7 +244,7 @@ class Tracker:
     def _expected(
         self, known: Tracked, tools: tuple[ToolRun, ...], outlook: Outlook
     ) -> tuple[int | None, float | None]:
-        if known.phase in ("queued", "running"):
+        if known.phase in ("held", "queued", "running"):
             return 0, 0.0
         if tools:
             of = self._estimators.durations.of
