@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 Kind: TypeAlias = Literal["hints", "tick", "look", "state", "capability"]
 """``hints``: apply them. ``tick``: only move the clock, no answer. ``look``: is any hint still valid? ``state``: the
-ledger, for people. ``capability``: what can be asked of this engine."""
+ledger as of the last of the others, for people. ``capability``: what can be asked of this engine."""
 
 
 class Message(Protocol):
@@ -97,7 +97,7 @@ class Desk:
         ledger = self.ledger
         if ledger is None:
             return Answer(501, {"error": self.why_not})
-        return Answer(200, asdict(ledger.apply(message.hints, message.now)) | {"live": ledger.live})
+        return Answer(200, asdict(ledger.apply(message.hints, message.now)))
 
     def _tick(self, message: Message) -> None:
         if self.ledger is not None:
@@ -111,7 +111,6 @@ class Desk:
         ledger = self.ledger
         if ledger is None:
             return Answer(501, {"error": self.why_not})
-        ledger.tick(message.now)
         return Answer(200, ledger.state(message.tenant))
 
     def _capability(self, _: Message) -> Answer:

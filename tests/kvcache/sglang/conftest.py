@@ -1,4 +1,4 @@
-"""An engine that takes hints, small enough to be under pressure: 3,000 tokens on the device, 12,000 on the host."""
+"""An engine that takes hints, small enough to be under pressure: 1,500 tokens on the device, 6,000 on the host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from agentrt.engine import Engine, EngineSpec
 from agentrt.kvcache.hints import Hint, Subject, batch_to_wire
 from agentrt.testing.engine import real_engine
 
-POOL = 3000
+POOL = 1500
+LONG = 350
+"""Tokens of a context."""
+
+FRESH = count(1)
 ADMIN_KEY = "the-admin-key-of-this-test"
 
 
@@ -34,13 +38,12 @@ class Hinted:
 
     def __init__(self, engine: Engine, http: httpx.Client) -> None:
         self.engine, self.http = engine, http
-        self._fresh = count(1)
 
     def prompt(self, tokens: int) -> list[int]:
-        return random.Random(next(self._fresh)).choices(range(300, 40000), k=tokens)
+        return random.Random(next(FRESH)).choices(range(300, 40000), k=tokens)
 
     def session(self) -> str:
-        return f"session-{next(self._fresh)}"
+        return f"session-{next(FRESH):06}"
 
     def ask(self, prompt: Sequence[int], session: str | None = None, **fields: Any) -> Reused:
         """Answer a prompt with one token."""
@@ -55,8 +58,8 @@ class Hinted:
     def flood(self, tokens: int) -> None:
         """Fill the pool with ``tokens`` tokens of prompts that never come back."""
         while tokens > 0:
-            self.ask(self.prompt(min(tokens, 600)))
-            tokens -= 600
+            self.ask(self.prompt(min(tokens, 300)))
+            tokens -= 300
 
     def hint(self, *hints: Hint) -> list[dict[str, int]]:
         """Send a batch; the tally of each scheduler."""

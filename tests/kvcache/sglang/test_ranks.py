@@ -10,11 +10,9 @@ import pytest
 
 from agentrt.engine import EngineSpec
 from agentrt.testing.engine import real_engine
-from tests.kvcache.sglang.conftest import POOL, Hinted, about, client_of
+from tests.kvcache.sglang.conftest import LONG, POOL, Hinted, about, client_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
-
-LONG = 700
 
 
 @contextmanager

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.kvcache.sglang.conftest import ADMIN_KEY, POOL, Hinted, about
+from tests.kvcache.sglang.conftest import ADMIN_KEY, LONG, POOL, Hinted, about
 
 pytestmark = pytest.mark.engine
 
-LONG = 700
 OURS, THEIRS = "salt-5d1c0f92", "salt-b7e3aa41"
 
 
@@ -22,7 +21,7 @@ def test_a_hint_holds_its_own_tenants_context_alone(hinted: Hinted) -> None:
     hinted.hint(about(session, tenant=OURS, steps=1))
     hinted.flood(2 * POOL)
     assert hinted.ask(prompt, session, cache_salt=OURS).device >= LONG - 1
-    assert hinted.ask(prompt, session, cache_salt=THEIRS).device < 100
+    assert hinted.ask(prompt, session, cache_salt=THEIRS).device < 50
 
 
 def test_a_tenant_cannot_end_anothers_context(hinted: Hinted) -> None:
