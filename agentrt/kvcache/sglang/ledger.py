@@ -27,6 +27,9 @@ __all__ = ["MAX_SUBJECTS", "Counts", "Ledger"]
 MAX_SUBJECTS: Final = 65536
 """Subjects remembered at once; the one heard of longest ago is forgotten first."""
 
+LINGER: Final = 60.0
+"""Seconds that an end is remembered at least: what the session's last request leaves must go first too."""
+
 
 class Ledger:
     """Hints by tenant and subject, and where in the tree their contexts lie.
@@ -101,9 +104,12 @@ class Ledger:
         self.clock = max(self.clock, now)
         while self._expiry and self._expiry[0][0] <= self.clock:
             _, _, known, hint = heapq.heappop(self._expiry)
-            if known.hint is hint and known in self._valid:
+            if known.hint is not hint:
+                continue
+            if known in self._valid:
                 self._invalidate(known)
                 self.counts.expired += 1
+            self._drop_if_done(known)
 
     def _take(self, hint: Hint) -> Known | None:
         """Note ``hint``; None when it is not newer than the last one on its subject."""
@@ -114,15 +120,13 @@ class Ledger:
         known.hint = replace(hint, prefix=())
         known.due = math.inf if hint.remaining is None else self.clock + hint.remaining
         self._invalidate(known)
-        if hint.ended:
-            self._end(known)
-            return known
-        known.ended = False
         known.until = self.clock + hint.keep
-        if known.until > self.clock:
+        self._heard += 1
+        heapq.heappush(self._expiry, (known.until + LINGER * hint.ended, self._heard, known, known.hint))
+        known.ended = hint.ended and hint.subject.kind == "session"  # an agent's prompt is wanted by the next run
+        self.ending |= known.ended
+        if known.until > self.clock and not hint.ended:
             self._valid[known] = None
-            self._heard += 1
-            heapq.heappush(self._expiry, (known.until, self._heard, known, known.hint))
             if hint.prefetch:
                 self.wanted[known] = None
         return known
@@ -140,17 +144,9 @@ class Ledger:
     def _learn_prefix(self, known: Known, prefix: Sequence[int]) -> None:
         if known.subject.kind != "agent" or not 0 < len(prefix) <= max(self.pool, self.host):
             return
-        known.prefix, known.whole = array("q", prefix), False
-        self._partial.setdefault(known.tenant, {})[known] = None
+        known.prefix = array("q", prefix)
+        self._lack(known)
         self._seen[known] = None  # another program may have brought it in
-
-    def _end(self, known: Known) -> None:
-        """A session's own nodes go first from now on. A fixed prompt only loses its rank: the next run wants it."""
-        known.until = self.clock
-        known.ended = known.subject.kind == "session"
-        self.ending |= known.ended
-        if known.ended and known.owned == 0:
-            self._forget(known, keep=True)
 
     def _invalidate(self, known: Known) -> None:
         self._valid.pop(known, None)
@@ -158,14 +154,19 @@ class Ledger:
         known.clipped = False
         self.dirty = True
 
-    def _forget(self, known: Known, keep: bool = False) -> None:
-        """Drop the places of ``known``, and unless ``keep`` its generation too."""
+    def _drop_if_done(self, known: Known) -> None:
+        """Forget a session of which nothing is left, nor expected. Agents stay: their prompt is told only once."""
+        gone = known.owned == 0 and (known.ended or known.leaf is None)
+        lingers = known.ended and self.clock < known.until + LINGER
+        if gone and not lingers and known.subject.kind == "session" and known not in self._valid:
+            self._forget(known)
+
+    def _forget(self, known: Known) -> None:
         self._move(known, None)
         self._invalidate(known)
         self._drop_partial(known)
         self._seen.pop(known, None)
-        if not keep:
-            self._known.pop((known.tenant, known.subject), None)
+        self._known.pop((known.tenant, known.subject), None)
 
     # -- the tree --------------------------------------------------------------------------------------------
 
@@ -192,8 +193,8 @@ class Ledger:
         for agent in seen:
             if agent.prefix is None:
                 continue
-            leaf, agent.whole = self.find(agent.tenant, agent.prefix)
-            if agent.whole:
+            leaf, whole = self.find(agent.tenant, agent.prefix)
+            if whole:
                 self._drop_partial(agent)
             self._move(agent, leaf)
             self._own(SHARED, leaf)
@@ -216,24 +217,20 @@ class Ledger:
         for known in self._leaves.pop(node.id, ()):
             known.leaf = None
             self._move(known, node.parent)
-            if known.prefix is not None:
-                known.whole = False
-                self._partial.setdefault(known.tenant, {})[known] = None
+            self._lack(known)
+            self._drop_if_done(known)
         owner = self._owners.pop(node.id, None)
         if owner is not None:
             owner.owned -= 1
-            if owner.ended and owner.owned == 0:
-                self._forget(owner)
+            self._drop_if_done(owner)
 
     def emptied(self) -> None:
         """Note that the whole tree is gone. Hints stay: their contexts may come back."""
         for known in list(self._known.values()):
-            known.leaf, known.owned, known.whole = None, 0, False
-            if known.ended:
-                self._forget(known)
-            elif known.prefix is not None:
-                self._partial.setdefault(known.tenant, {})[known] = None
-        self._leaves, self._owners, self._seen, self.wanted = {}, {}, {}, {}
+            known.leaf, known.owned = None, 0
+            self._lack(known)
+            self._drop_if_done(known)
+        self._leaves, self._owners, self._seen = {}, {}, {}
         self.device, self.behind = Ranks(), Ranks()
         self.ending, self.dirty = False, True
 
@@ -258,6 +255,10 @@ class Ledger:
         known.leaf = node if node is not None and node.parent is not None else None
         if known.leaf is not None:
             self._leaves.setdefault(known.leaf.id, []).append(known)
+
+    def _lack(self, agent: Known) -> None:
+        if agent.prefix is not None:
+            self._partial.setdefault(agent.tenant, {})[agent] = None
 
     def _drop_partial(self, agent: Known) -> None:
         if (partial := self._partial.get(agent.tenant)) is not None:

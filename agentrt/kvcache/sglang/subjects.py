@@ -24,7 +24,7 @@ class Known:
 
     ``until`` and ``due`` are on the ledger's clock: when the hint stops being valid, and when the context is expected
     back (infinite when unknown). ``owned`` counts the nodes that no one else ever used. ``prefix`` is an agent's
-    fixed prompt, ``whole`` says that all of it lies in the tree and ends at a node's end.
+    fixed prompt.
     """
 
     tenant: str
@@ -37,7 +37,6 @@ class Known:
     ended: bool = False
     clipped: bool = False
     prefix: array[int] | None = None
-    whole: bool = False
 
     @property
     def priority(self) -> float:
@@ -50,7 +49,7 @@ class Known:
         return self.hint.steps if self.hint else None
 
 
-SHARED: Final = Known("", Subject("session", "*"))
+SHARED: Final = Known("", Subject("agent", "*"))
 """The owner of a node that more than one session used, or a request without a session, or that is a fixed prompt."""
 
 
