@@ -12,35 +12,32 @@ NOW: Final = 1.0
 """The priority of turns that are called or run: the engine needs them before anything else."""
 
 
-LATER: Final = -1.0
-"""The priority of turns that are held back: before what nobody is seen to need, after all that may go."""
-
-
 @dataclass(frozen=True, slots=True)
 class Agentrt:
-    """Evict what is needed last (Belady's rule on expectations), what has ended first, a called turn's context never.
+    """Evict what has ended, then what nobody is seen to need, then what is needed last.
 
-    One measure for sessions and fixed prompts, in loops and in graphs: expected seconds to the next use. For a running
-    tool it is the rest of its duration given how long it has taken, else the graph's steps in seconds. A prefix that
-    branches share takes the soonest of its waiting descendants, and is free when all have ended: the engine's rule for
-    a shared node. A context that nobody is seen to need gets no hint and so goes by recency before all others.
+    That is Bélády's rule (IBM Systems Journal 1966) on expectations, with one measure for sessions and fixed prompts,
+    in loops and in graphs: seconds to the next use. For a running tool it is the expected rest of its duration given
+    how long it has taken already, else the graph's steps to execution in seconds. Estimates err, but all in one unit,
+    and only their order counts.
+
+    Parallel branches: a shared prefix takes the soonest of its waiting descendants and loses its rank when all have
+    ended, which is the engine's rule for a shared node, and the runtime's for a fixed prompt. A context whose turn is
+    called goes last, where recency would throw it away first. One whose next use is not in sight, or whose program is
+    held back, gets no hint and goes by recency before all others.
     """
 
     name: str = "agentrt"
     keep: float = 60.0
 
     def advise(self, context: Context, world: World) -> Advice | None:
-        """The expected wait as ``remaining``; fetched from the host only when its next turn is certain to come now."""
+        """The expected wait as ``remaining``, never ``steps``: an engine that compares those first would mix units."""
         if context.phase == "ended":
             return Advice(ended=True)
         if context.phase in ("queued", "running"):
             return Advice(keep=self.keep, priority=NOW, remaining=0.0, prefetch=context.phase == "queued")
         wait = self.wait(context, world)
-        if context.phase == "held":
-            return Advice(keep=self.keep, priority=LATER, remaining=wait)
-        if wait is None:
-            return None
-        return Advice(keep=self.keep, remaining=wait, prefetch=context.phase == "waiting" and context.steps in (0, 1))
+        return None if wait is None else Advice(keep=self.keep, remaining=wait, prefetch=_imminent(context))
 
     def wait(self, context: Context, world: World) -> float | None:
         """Expected seconds to the next use; ``None`` if none is foreseen."""
@@ -52,3 +49,8 @@ class Agentrt:
         if context.steps is None:
             return None
         return context.steps * world.estimators.durations.of("turn:").mean
+
+
+def _imminent(context: Context) -> bool:
+    """Whether the step before runs or is done, by the graph and not by the clock, and no tool is in between."""
+    return context.phase == "waiting" and context.steps in (0, 1) and not context.tools
