@@ -21,13 +21,15 @@ read its cached prefixes by timing. So a salt must be a secret that cannot be gu
 customer's name. Here it is never in an address, a log line or an answer. A made-up tenant touches nobody's KV: its
 hints are kept within the ledger's bounds and have no context to act on.
 
-**Where it does not reach.** SGLang's other ways to serve (several tokenizer workers, its Rust server, gRPC) do not
-load plugins in the process that speaks HTTP: the routes answer 404, and a client takes that for no hints. Envelopes on
-``/generate`` come through everywhere, but without this clock they could not expire, and are ignored.
+**Several HTTP processes.** With tokenizer workers each has the routes and a pulse. They share the machine's clock, a
+ledger's never goes back, and generation numbers order what different workers bring. SGLang takes no keys then, so the
+view of every tenant is not served. Behind its Rust server or gRPC there are no routes: a client gets 404, or nothing,
+and takes that for no hints. Envelopes come through there too, but without a clock they could not expire: ignored.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -41,6 +43,7 @@ from agentrt.kvcache.sglang.desk import Desk, Kind
 SCHEDULER = "sglang.srt.managers.scheduler.Scheduler."
 TOKENIZER = "sglang.srt.managers.tokenizer_manager.TokenizerManager."
 HTTP = "sglang.srt.entrypoints.http_server"
+WORKERS = "agentrt.kvcache.sglang.workers:app"
 
 
 class AgentrtControlReq(BaseReq, kw_only=True):  # type: ignore[misc, call-arg]  # SGLang's are Any here
@@ -62,6 +65,7 @@ class AgentrtControlReqOutput(BaseReq, kw_only=True):  # type: ignore[misc, call
 
 def install() -> None:
     """Make the two messages known, and hook both their ends; runs in every process of the engine."""
+    os.environ.setdefault("SGLANG_HTTP_SERVER_APP_PATH", WORKERS)
     hook_custom_types(AgentrtControlReq, AgentrtControlReqOutput)
     HookRegistry.register(SCHEDULER + "init_request_dispatcher", attend, HookType.AFTER)
     HookRegistry.register(SCHEDULER + "handle_generate_request", open_envelope, HookType.BEFORE)
@@ -104,13 +108,14 @@ def open_way(_: None, manager: Any) -> None:
     server = sys.modules.get(HTTP)
     if server is None:
         return
+    from sglang.srt.runtime_context import get_serving
     from sglang.utils import TypeBasedDispatcher
 
     from agentrt.kvcache.sglang.routes import Way
 
     way = manager.agentrt_way = Way(manager)
     manager._result_dispatcher += TypeBasedDispatcher([(AgentrtControlReqOutput, way.take)])
-    way.mount(server.app)
+    way.mount(server.app, keys=get_serving().tokenizer_worker_num == 1)
 
 
 def announce_envelope(manager: Any, request: Any, *_: Any, **__: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sglang.srt.runtime_context import get_parallel
 from sglang.srt.utils.auth import AuthLevel, auth_level
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from agentrt.kvcache.hints import batch_from_wire
@@ -61,12 +61,13 @@ class Way:
         self._waiting: dict[str, Waiting] = {}
         self._pulse = Pulse(self.tick, self._any_live)
 
-    def mount(self, app: Any) -> None:
-        """Add the routes to ``app``, under the same keys as its own."""
+    def mount(self, app: Any, keys: bool) -> None:
+        """Add the routes to ``app``; ``keys`` says whether it asks for any, and so can tell an administrator."""
         app.add_route("/agentrt/hints", self.hints, methods=["POST"], include_in_schema=False)
         app.add_route("/agentrt/kv", self.kv, methods=["GET"], include_in_schema=False)
-        app.add_route("/agentrt/kv/all", self.kv_all, methods=["GET"], include_in_schema=False)
         app.add_route("/agentrt/capability", self.capability, methods=["GET"], include_in_schema=False)
+        if keys:
+            app.add_route("/agentrt/kv/all", self.kv_all, methods=["GET"], include_in_schema=False)
 
     # -- routes ----------------------------------------------------------------------------------------------
 
@@ -144,10 +145,13 @@ class Way:
 async def body_of(request: Request) -> bytes:
     """The body, refused with 413 as soon as it is too long."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise Refused(413, f"more than {MAX_BODY} bytes in one batch of hints; send several")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise Refused(413, f"more than {MAX_BODY} bytes in one batch of hints; send several")
+    except ClientDisconnect as error:
+        raise Refused(400, "the body ended too early") from error
     return bytes(body)
 
 
