@@ -67,8 +67,3 @@ class Distribution(ABC):
     def cdf(self, t: float) -> float:
         """P(T <= t)."""
         return 1 - self.survival(t)
-
-    @property
-    def estimate(self) -> Estimate:
-        """The mean as an estimate."""
-        return Estimate(self.mean, self.samples, self.confidence)
