@@ -571,7 +571,6 @@ def test_any_sequence_ranks_as_from_scratch(told: list[Any]) -> None:
     for one in told:
         model.run(*one)
     tree.ledger.settle()
-    tree.ledger.dirty = True
     tree.ledger.refresh()
     nodes = tree.nodes()
     expected = sorted(nodes, key=model.key)
