@@ -15,12 +15,23 @@ class Order(Protocol):
     name: str
     whole: bool
 
+    def begin(self, now: float) -> None:
+        """An eviction begins; ranks are asked for next."""
+        ...
+
     def rank(self, node: Node) -> Any:
         """Where the node stands now."""
         ...
 
 
-class Lru:
+class _Plain:
+    """An order that needs no preparation."""
+
+    def begin(self, now: float) -> None:
+        """See ``Order``."""
+
+
+class Lru(_Plain):
     """Least recently used first: SGLang's default."""
 
     name, whole = "lru", True
@@ -30,7 +41,7 @@ class Lru:
         return node.touched
 
 
-class Slru:
+class Slru(_Plain):
     """Nodes found fewer than ``threshold`` times first, each class by recency: SGLang's ``slru``."""
 
     name, whole = "slru", True
@@ -43,7 +54,7 @@ class Slru:
         return node.hits >= self.threshold, node.touched
 
 
-class Belady:
+class Belady(_Plain):
     """Furthest next use first, never again before all others; of equals the larger (Bélády, IBM Systems Journal 1966).
 
     It knows the rest of the sequence. With ``whole`` false it evicts single tokens from the end of a node. A parent is

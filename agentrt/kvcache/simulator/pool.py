@@ -7,19 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any, TypeAlias
 
-from agentrt.kvcache.hints import Subject
-
 
 class Node:
     """One segment at one place of the tree, in the pool or not.
 
     ``size`` is its tokens, ``have`` how many of its first lie in the pool, ``best`` the most that ever did.
     ``touched`` is when it was last used, ``hits`` how often it was found. ``uses`` are the places in the sequence where
-    it is needed again, nearest last, where the future is known. ``owners`` are the subjects whose contexts it is in.
+    it is needed again, nearest last, where the future is known.
     """
 
-    __slots__ = ("best", "have", "hits", "kids", "locks", "owners", "parent", "resident", "serial", "size", "touched",
-                 "uses")  # fmt: skip
+    __slots__ = ("best", "have", "hits", "kids", "locks", "parent", "resident", "serial", "size", "touched", "uses")
 
     def __init__(self, parent: Node | None, size: int, serial: int) -> None:
         self.parent = parent
@@ -29,7 +26,6 @@ class Node:
         self.resident = 0  # children of which something lies in the pool
         self.touched = 0.0
         self.uses: list[int] = []
-        self.owners: set[Subject] = set()
         self.kids: dict[tuple[str, int], Node] = {}
 
 

@@ -68,7 +68,8 @@ def observed(accesses: Sequence[Access], *, slack: int = 0) -> Outcome:
     for _, kind, index in sorted(_moments(accesses)):
         path, reply = plain[index]
         if kind == _SENT:
-            found, known = _found(accesses, index), seen.hit(seen.walk(path))
+            known = seen.hit(seen.walk(path))
+            found = _found(accesses, index, known)
             hit += found
             regenerated += known - found if known - found > slack else 0
         else:
@@ -90,13 +91,13 @@ def _moments(accesses: Sequence[Access]) -> Iterator[tuple[float, int, int]]:
         yield one.end, _ENDED, index
 
 
-def _found(accesses: Sequence[Access], index: int) -> int:
+def _found(accesses: Sequence[Access], index: int, known: int) -> int:
     cached, prompt = accesses[index].cached, accesses[index].prompt
     if not 0 <= cached <= prompt:
         raise ConfigError(
             f"request {index} reports {cached} of {prompt} prompt tokens as cached: it must report its cache hits"
         )
-    return cached + (cached == prompt - 1)
+    return known if cached == prompt - 1 and known == prompt else cached
 
 
 class _Replay:
@@ -132,6 +133,7 @@ class _Replay:
                     f"tokens and the pool has {self.pool.size}: replay it with a larger one"
                 )
             self.end()
+        self.order.begin(now)
         self.pool.free(need, self.order.rank, whole=self.order.whole)
         for node in everything:
             self.pool.fill(node, node.size)

@@ -110,7 +110,8 @@ def _swe_session(line: Line) -> _Session:
     calls = [call for call in line["llm_calls"] if not call["sidechain"] and _prompt(call)]
     found, before = [], None
     for call, after in [*pairwise(calls), *((last, None) for last in calls[-1:])]:
-        output = _said(call) if after is None else min(_said(call), max(1, _prompt(after) - _prompt(call) - 1))
+        grown = _prompt(after) - _prompt(call) if after is not None else 0
+        output = min(_said(call), max(1, grown - 1)) if grown > 0 else _said(call)
         tool, word, gap = _ran(before["tool_calls"]) if before else ("", "", 0.0)
         found.append(_Call(_prompt(call), output, 1.0, gap, tool, word))
         before = call

@@ -155,6 +155,7 @@ def sequences(draw: st.DrawFn, longest: int = 30, lasting: int = 0) -> list[Acce
     return [_one(draw, at, st.integers(0, 1), lasting) for at in range(draw(st.integers(1, longest)))]
 
 
+@settings(deadline=None)
 @given(sequences(lasting=4), st.integers(7, 14))
 def test_tokens_are_conserved(sequence: list[Access], pool: int) -> None:
     """Every prompt token is hit, cold or regenerated; what is cold does not depend on the order of eviction."""
@@ -165,6 +166,7 @@ def test_tokens_are_conserved(sequence: list[Access], pool: int) -> None:
     assert len({got.cold for got in results}) == 1
 
 
+@settings(deadline=None)
 @given(sequences(lasting=4), st.integers(7, 14))
 def test_belady_is_never_worse_than_another_order(sequence: list[Access], pool: int) -> None:
     """With single tokens evicted it regenerates at most what any other does; and a larger pool never hurts it."""
@@ -172,7 +174,7 @@ def test_belady_is_never_worse_than_another_order(sequence: list[Access], pool: 
     assert all(best <= replay(sequence, pool, order(name)).regenerated for name in ("lru", "slru", "belady-nodes"))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(sequences(longest=7, lasting=1), st.integers(6, 8))
 @example(names("abcab", 2), 5)
 def test_belady_is_as_good_as_the_best_of_all_choices(sequence: list[Access], pool: int) -> None:
