@@ -40,7 +40,9 @@ class Agentrt:
         return None if wait is None else Advice(keep=self.keep, remaining=wait, prefetch=_imminent(context))
 
     def wait(self, context: Context, world: World) -> float | None:
-        """Expected seconds to the next use; ``None`` if none is foreseen."""
+        """Expected seconds to the next use; ``None`` if none is foreseen, as nobody knows when a held turn goes."""
+        if context.phase == "held":
+            return None
         left = tools_left(context, world) if context.phase == "acting" else None
         if left is not None:
             return left

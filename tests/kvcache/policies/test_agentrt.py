@@ -84,7 +84,8 @@ def test_fetched_only_on_known_events() -> None:
 
 
 def test_nothing_in_sight_says_nothing() -> None:
-    """A held program, or a session that the graph no longer sees, gets no privilege."""
+    """A held turn, or a session that the graph no longer sees, gets no privilege."""
+    assert OURS.advise(session("held", steps=0, wait=0.0), world()) is None
     assert OURS.advise(session("waiting"), world()) is None
     assert OURS.advise(prompt(), world()) is None
 

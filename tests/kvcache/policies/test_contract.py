@@ -26,7 +26,7 @@ contexts = st.builds(
     subject=st.sampled_from([Subject("session", "s"), Subject("agent", "coder", "p")]),
     program=st.just("p"),
     agent=st.sampled_from(["coder", "never-seen"]),
-    phase=st.sampled_from(["waiting", "queued", "running", "acting", "ended"]),
+    phase=st.sampled_from(["waiting", "held", "queued", "running", "acting", "ended"]),
     arrived=st.floats(-1e6, 1e9, allow_nan=False),
     tokens=st.integers(0, 10**7),
     turns=st.integers(0, 10**5),
@@ -145,5 +145,5 @@ def test_a_policy_keeps_nothing_of_what_it_was_asked(made: Policy) -> None:
 
 def test_none_says_nothing() -> None:
     """Not even what has ended."""
-    for phase in ("waiting", "queued", "running", "ended"):
+    for phase in ("waiting", "held", "queued", "running", "ended"):
         assert policy("none").advise(session(phase, steps=0), world()) is None
