@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MOST_CONNECTIONS = 2000
 _OTHER_FILES = 128  # left to the program, its tools and its logs
 _KEEP_IDLE = 3.0  # seconds; below the 5 s after which uvicorn, SGLang's server, drops an idle connection
-_PATIENCE = 30.0  # seconds that a small message may take
+_PATIENCE = 120.0  # seconds that a small message may take: an engine answers between two batches
 _CONNECT = 10.0  # seconds to take a connection
 
 
