@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from heapq import nsmallest
 from typing import Final
 
 from agentrt.errors import ConfigError
@@ -33,9 +34,9 @@ class Admission:
 
     ``pool`` is the engine's device tier in tokens and ``host`` its second tier; while ``pool`` is 0, unknown, every
     turn goes. ``share`` of the pool, less ``reserve`` tokens, may be filled; a program that enters leaves ``headroom``
-    of that free for the growth of those that run. ``order`` names who goes first, and last loses its place (see
-    ``orders``). ``patience``: after so many seconds a held program goes before all others, room is kept for it, and
-    those that have been admitted for as long make room.
+    of that free for the growth of those that run. A turn that no longer fits holds back its own program, no other.
+    ``order`` names which held program goes first (see ``orders``). ``patience``: after so many seconds a held program
+    goes before all others, room is kept for it, and those that have been admitted for as long make room.
 
     From a host tier paused contexts come back cheaply, so with one more is let in: the share grows by ``spill`` for
     each pool's worth of host, and claims fade faster, up to two pools' worth.
@@ -52,8 +53,8 @@ class Admission:
         reserve: int = 0,
         headroom: float = 0.1,
         spill: float = 0.25,
-        order: str = "smallest",
-        patience: float = 120.0,
+        order: str = "remaining",
+        patience: float = 240.0,
         decay: Decay | None = None,
     ) -> None:
         """Raises ``ConfigError`` for an order there is not, and for numbers out of bounds."""
@@ -81,21 +82,19 @@ class Admission:
         """A turn would like to go; at its end its context will have ``need`` tokens. ``None``: it may, now."""
         roster = self._roster
         asking = roster.programs.get(program) or roster.program(program, now, priority)
-        if not self._held:
-            one = asking.sessions.get(session)
-            if roster.known + need - (one.tokens if one is not None else 0) <= self.capacity:
-                if asking.admitted is None:
-                    asking.admitted = now
-                roster.board(asking, session, need, fixed, now)
-                return None
-        ticket = Ticket(asking, session, need, fixed)
+        need = max(need, fixed.tokens)
+        if not self._held and roster.with_(asking, session, need, fixed) <= self.capacity:
+            roster.admit(asking, now)
+            roster.board(asking, session, need, fixed, now)
+            return None
+        ticket = Ticket(asking, session, need, fixed, now)
         if not asking.tickets:
             asking.held = now
         asking.tickets.append(ticket)
         self._held[ticket] = None
-        if not self._kept(asking, now) and self._place(ticket, now):
-            return None
-        return ticket
+        if self._kept(asking, now) or not self._place(ticket, self._load(now, asking), now):
+            return ticket
+        return None
 
     def done(self, program: str, session: str, size: int | None, now: float) -> list[Ticket]:
         """A turn has ended and its context has ``size`` tokens; ``None`` when that is not known, 0 when it never comes
@@ -103,7 +102,10 @@ class Admission:
         found = self._roster.programs.get(program)
         if found is None or session not in found.sessions:
             return []  # it has left meanwhile
+        known = self._roster.known
         self._roster.land(found, session, size, now)
+        if found.admitted is not None and self._roster.known >= known and not self._long(now):
+            return []  # it keeps what it has
         return self._settle(now)
 
     def acting(self, program: str, session: str, expected: float, now: float) -> list[Ticket]:
@@ -113,7 +115,7 @@ class Admission:
         if one is None or one.flying:
             return []
         one.acting, one.expected = True, expected
-        return self._settle(now)
+        return self._settle(now) if expected else []
 
     def expect(self, program: str, remaining: float | None) -> None:
         """How much work a program has left, in any unit that is the same for all, for the order ``remaining``."""
@@ -156,6 +158,12 @@ class Admission:
         """When to ``tick`` next, if nothing else happens before; ``None``: not at all."""
         return now + BEAT if self._held else None
 
+    def size(self, program: str, session: str) -> int:
+        """Tokens that a context is known to have; 0 for an unknown one."""
+        found = self._roster.programs.get(program)
+        one = found.sessions.get(session) if found else None
+        return one.tokens if one else 0
+
     @property
     def held(self) -> int:
         """How many turns wait."""
@@ -164,115 +172,100 @@ class Admission:
     # -- decisions -------------------------------------------------------------------------------------------
 
     def _settle(self, now: float) -> list[Ticket]:
-        """Let go whoever may: turns of admitted programs first, then held programs in order."""
+        """Let go whoever may, in order."""
         if not self._held:
             return []
         out: list[Ticket] = []
-        waiting = {ticket.program: None for ticket in self._held}
-        admitted = sorted((one for one in waiting if one.admitted is not None), key=self._rank(now))
-        for program in admitted:
-            if not self._let_go(program, now, out) and program.admitted is not None:
-                return out  # what becomes free is its, as it is admitted
-        left = sorted((one for one in waiting if one.admitted is None and one.tickets), key=self._rank(now))
-        for program in left[:LOOK_AHEAD]:
+        for program in self._candidates(now):
             if not self._let_go(program, now, out) and self._aged(program, now):
                 break  # what becomes free is kept for it
         return out
 
+    def _candidates(self, now: float) -> list[Program]:
+        """Held programs that may go, in order. Where there is no room, only those that have turns running already."""
+        full = self._load(now).tokens >= self.capacity * (1 - self._headroom)
+        if full and not self._long(now):
+            return [one for one in self._roster.active if one.tickets]
+        held = {ticket.program: None for ticket in self._held}
+        return nsmallest(LOOK_AHEAD, held, key=self._rank(now))
+
     def _let_go(self, program: Program, now: float, out: list[Ticket]) -> bool:
         """Let as many of its turns go as may; whether none is left."""
         for ticket in list(program.tickets):
-            if not self._place(ticket, now):
+            if not self._place(ticket, self._load(now, program), now):
                 return False
             out.append(ticket)
         return True
 
-    def _place(self, ticket: Ticket, now: float) -> bool:
-        """Whether the turn goes now; others may have to yield for it, or its own program to others."""
+    def _place(self, ticket: Ticket, others: Load, now: float) -> bool:
+        """Whether the turn goes now, beside what others hold. Its program is held back when it does not."""
         program = ticket.program
-        others = [one for one in self._roster.programs.values() if one is not program and _counts(one)]
-        if self._fits(ticket, others, now):
-            self._grant(ticket, now)
+        if self._fits(ticket, others, now) or self._make_room(ticket, now):
+            self._roster.admit(program, now)
+            program.held = now
+            self._forget(ticket, "granted")
+            self._roster.board(program, ticket.session, ticket.need, ticket.fixed, now)
             return True
-        yielding = self._yielding(program, others, now)
-        staying = [one for one in others if one not in yielding]
-        if not self._fits(ticket, staying, now):
-            if program.admitted is not None:
-                self._hold_back(program, now)
-            return False
-        for one in yielding:
-            self._hold_back(one, now)
-            if self._fits(ticket, [one for one in others if _counts(one)], now):
-                self._grant(ticket, now)
-                return True
-        return False  # those that yield have turns that still run
+        self._roster.hold(program)
+        return False
 
-    def _fits(self, ticket: Ticket, others: list[Program], now: float) -> bool:
-        """Whether it fits beside those others; alone, anything does."""
+    def _make_room(self, ticket: Ticket, now: float) -> bool:
+        """For a program that has waited long enough, hold back others that have been admitted for as long."""
+        program = ticket.program
+        if not self._aged(program, now):
+            return False
+        since = now - self._patience
+        others = [one for one in self._roster.active if one is not program and one.admitted is not None]
+        yielding = [one for one in others if one.admitted is not None and one.admitted <= since]
+        if not self._fits(ticket, self._load(now, program, *yielding), now):
+            return False  # in vain: it would not fit
+        for one in sorted(yielding, key=self._rank(now), reverse=True):
+            self._roster.hold(one)
+            if self._fits(ticket, self._load(now, program), now):
+                return True
+        return False  # not yet: turns of theirs still run
+
+    def _load(self, now: float, *without: Program) -> Load:
+        """What all hold but those."""
         load = Load()
-        for one in others:
-            load.add_program(one, now, self._decay)
-        if not load.tokens:
+        for one in self._roster.active:
+            if one not in without:
+                load.add_program(one, now, self._decay, every=one.admitted is not None)
+        return load
+
+    def _fits(self, ticket: Ticket, others: Load, now: float) -> bool:
+        """Whether it fits beside what others hold; alone, anything does."""
+        if not others.tokens:
             return True
+        load = others.copy()
         load.add_ticket(ticket, now, self._decay)
         entering = ticket.program.admitted is None
         return load.tokens <= self.capacity * (1 - self._headroom if entering else 1)
 
-    def _yielding(self, program: Program, others: list[Program], now: float) -> list[Program]:
-        """Which admitted programs make room for this one, the last in order first."""
-        rank = self._rank(now)
-        admitted = [one for one in others if one.admitted is not None]
-        if program.admitted is not None:
-            mine = rank(program)
-            found = [one for one in admitted if rank(one) > mine]
-        elif self._aged(program, now):
-            found = [one for one in admitted if one.favoured <= now and now - (one.admitted or 0.0) >= self._patience]
-        else:
-            return []
-        return sorted(found, key=rank, reverse=True)
-
     def _rank(self, now: float) -> Callable[[Program], tuple[float, ...]]:
         def rank(program: Program) -> tuple[float, ...]:
-            if program.admitted is None and self._aged(program, now):
+            if self._aged(program, now):
                 return (0, program.held, program.number)
-            if program.admitted is not None and program.favoured > now:
-                return (0, program.admitted, program.number)
             return (1, -program.priority, self._order(program), program.number)
 
         return rank
 
     def _aged(self, program: Program, now: float) -> bool:
+        """Whether it has been held for long enough."""
         return bool(program.tickets) and now - program.held >= self._patience
 
+    def _long(self, now: float) -> bool:
+        """Whether anybody may have been held for long enough: the first to ask may."""
+        first = next(iter(self._held), None)
+        return first is not None and now - first.since >= self._patience
+
     def _kept(self, asking: Program, now: float) -> bool:
-        """Whether the room that is left is kept for others, who were first."""
-        if asking.admitted is not None:
+        """Whether what is free is kept for another program than this one, which would enter."""
+        if asking.admitted is not None or not self._long(now):
             return False
-        programs = (ticket.program for ticket in self._held)
-        return any(one is not asking and (one.admitted is not None or self._aged(one, now)) for one in programs)
-
-    # -- changes ---------------------------------------------------------------------------------------------
-
-    def _grant(self, ticket: Ticket, now: float) -> None:
-        program = ticket.program
-        if program.admitted is None:
-            if self._aged(program, now):
-                program.favoured = now + self._patience
-            program.admitted = now
-        self._forget(ticket, "granted")
-        program.held = now
-        self._roster.board(program, ticket.session, ticket.need, ticket.fixed, now)
-
-    def _hold_back(self, program: Program, now: float) -> None:
-        program.admitted = None
-        program.held = now
+        return any(one is not asking and self._aged(one, now) for one in {ticket.program for ticket in self._held})
 
     def _forget(self, ticket: Ticket, state: TicketState) -> None:
         ticket.state = state
         ticket.program.tickets.remove(ticket)
         del self._held[ticket]
-
-
-def _counts(program: Program) -> bool:
-    """Whether it holds, or may hold, anything of the pool."""
-    return program.admitted is not None or program.flying > 0

@@ -33,7 +33,7 @@ class Decay:
     ``2**-t``). ``waiting``: a session that waits while other turns of its program go on.
     """
 
-    acting: float = 10.0
+    acting: float = 20.0
     waiting: float = 60.0
 
     def weight(self, age: float, half: float) -> float:
@@ -65,15 +65,13 @@ class Program:
     """One run. ``admitted`` is since when it may take turns, ``None`` while it is held back, then ``held`` says since
     when.
 
-    ``favoured`` is until when it cannot lose its admission to others, having waited too long for it. ``turns`` counts
-    its ended turns, ``flying`` those that run, ``quiet`` is since when none does. ``remaining`` is how much work is
-    left, as far as anybody knows, in a unit that is the same for all programs.
+    ``turns`` counts its ended turns, ``flying`` those that run, ``quiet`` is since when none does. ``remaining`` is how
+    much work is left, as far as anybody knows, in a unit that is the same for all programs.
     """
 
     __slots__ = (
         "admitted",
         "arrived",
-        "favoured",
         "flying",
         "held",
         "id",
@@ -91,7 +89,6 @@ class Program:
         self.number = number
         self.priority = priority
         self.arrived = self.quiet = self.held = now
-        self.favoured = now
         self.admitted: float | None = None
         self.sessions: dict[str, Session] = {}
         self.tickets: list[Ticket] = []
@@ -111,15 +108,16 @@ class Program:
 
 
 class Ticket:
-    """A turn that waits for its place. ``state`` becomes ``granted`` when it may go."""
+    """A turn that waits for its place, ``since`` then. ``state`` becomes ``granted`` when it may go."""
 
-    __slots__ = ("fixed", "need", "program", "session", "state")
+    __slots__ = ("fixed", "need", "program", "session", "since", "state")
 
-    def __init__(self, program: Program, session: str, need: int, fixed: Fixed) -> None:
+    def __init__(self, program: Program, session: str, need: int, fixed: Fixed, since: float) -> None:
         self.program = program
         self.session = session
         self.need = need
         self.fixed = fixed
+        self.since = since
         self.state: TicketState = "held"
 
     def __repr__(self) -> str:
@@ -145,9 +143,15 @@ class Load:
                 self._shared[fixed.key] = share
                 self.tokens += more
 
-    def add_program(self, program: Program, now: float, decay: Decay) -> None:
-        """Count all that an admitted program holds; of a held one only what still runs."""
-        every = program.admitted is not None
+    def copy(self) -> Load:
+        """One that can be added to while this stays."""
+        other = Load()
+        other.tokens = self.tokens
+        other._shared = self._shared.copy()
+        return other
+
+    def add_program(self, program: Program, now: float, decay: Decay, *, every: bool) -> None:
+        """Count ``every`` session that a program holds, or only those that run."""
         for one in program.sessions.values():
             if every or one.flying:
                 weight = program.weight(one, now, decay)

@@ -16,10 +16,11 @@ MOST_WARM: Final = 65536
 
 
 class Link(NamedTuple):
-    """A place in a prompt where prefixes can part: ``key`` stands for all up to there, which are ``tokens``."""
+    """A place in a prompt where prefixes can part: ``key`` stands for all up to there, ``size`` for its length, in any
+    unit that is the same for all."""
 
     key: Hashable
-    tokens: int
+    size: int
 
 
 class Member:
@@ -43,11 +44,12 @@ class Member:
 class Gang:
     """Who leads and who follows.
 
-    A turn follows when a leader computes at least ``least`` tokens of its prompt beyond what is known to be warm.
-    It waits ``patience`` seconds at most. A prefix counts as warm for ``warm`` seconds after it was last used.
+    A turn follows when a leader computes at least ``least`` of its prompt, in the unit of the links, beyond what is
+    known to be warm. It waits ``patience`` seconds at most. A prefix counts as warm for ``warm`` seconds after it was
+    computed.
     """
 
-    def __init__(self, *, least: int = 256, patience: float = 10.0, warm: float = 30.0) -> None:
+    def __init__(self, *, least: int = 1024, patience: float = 10.0, warm: float = 30.0) -> None:
         self._least = least
         self._patience = patience
         self._ttl = warm
@@ -58,7 +60,7 @@ class Gang:
     def ask(self, chain: Sequence[Link], now: float) -> Member | None:
         """A turn with these prefixes, shortest first, would like to go. It goes unless the answer ``waits``; ``None``
         when there is nothing that others could wait for, so that no more need be said of it."""
-        if not chain or chain[-1].tokens < self._least:
+        if not chain or chain[-1].size < self._least:
             return None
         member = Member(chain, now)
         self._join(member, now)
@@ -66,7 +68,9 @@ class Gang:
 
     def warmed(self, member: Member, now: float) -> list[Member]:
         """A leader's first token is there, so its prompt is in the cache. Gives those that go now."""
-        for link in member.chain:
+        for link in reversed(member.chain):
+            if self._warm.get(link.key, now) > now + 0.75 * self._ttl:
+                break  # just told, and so was all before it
             self._warm[link.key] = now + self._ttl
             self._warm.move_to_end(link.key)
         while len(self._warm) > MOST_WARM:
@@ -107,9 +111,9 @@ class Gang:
     # -- decisions -------------------------------------------------------------------------------------------
 
     def _join(self, member: Member, now: float) -> None:
-        warm = self._warm_tokens(member.chain, now)
+        warm = self._warm_size(member.chain, now)
         for link in reversed(member.chain):
-            if link.tokens - warm < self._least:
+            if link.size - warm < self._least:
                 break
             leader = self._leaders.get(link.key)
             if leader is not None:
@@ -121,15 +125,15 @@ class Gang:
 
     def _lead(self, member: Member, warm: int) -> None:
         for link in member.chain:
-            if link.tokens - warm >= self._least:
+            if link.size - warm >= self._least:
                 self._leaders.setdefault(link.key, member)
                 member.leads = True
 
-    def _warm_tokens(self, chain: Sequence[Link], now: float) -> int:
+    def _warm_size(self, chain: Sequence[Link], now: float) -> int:
         for link in reversed(chain):
             until = self._warm.get(link.key)
             if until is not None and until > now:
-                return link.tokens
+                return link.size
         return 0
 
     def _disband(self, member: Member, now: float) -> list[Member]:

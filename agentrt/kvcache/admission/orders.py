@@ -1,6 +1,6 @@
 """In which order programs may hold the pool. Each is one function: a program's rank, the smallest goes first.
 
-The first that fits is resumed; when running programs outgrow the pool, the last of them is held back.
+The first that fits is resumed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ def arrival(program: Program) -> float:
 
 def smallest(program: Program) -> float:
     """Whose contexts need the least room."""
-    held = sum(one.tokens for one in program.sessions.values())
-    return float(held + sum(ticket.need for ticket in program.tickets))
+    asked = {ticket.session: ticket.need for ticket in program.tickets}
+    held = sum(one.tokens for name, one in program.sessions.items() if name not in asked)
+    return float(held + sum(asked.values()))
 
 
 def progress(program: Program) -> float:

@@ -8,13 +8,17 @@ from agentrt.kvcache.admission.claims import NOTHING_FIXED, Fixed, Program, Sess
 
 
 class Roster:
-    """Programs and their sessions. ``known`` is what all of them hold together, faded or not, each shared prompt once:
-    while that fits the pool nobody has to wait, and nothing has to be worked out."""
+    """Programs and their sessions; ``active`` are those that are admitted or have turns that run.
 
-    __slots__ = ("_holders", "_numbers", "known", "programs")
+    ``known`` is what all hold together, faded or not, each shared prompt once: while that fits the pool nobody has to
+    wait, and nothing has to be worked out.
+    """
+
+    __slots__ = ("_holders", "_numbers", "active", "known", "programs")
 
     def __init__(self) -> None:
         self.programs: dict[str, Program] = {}
+        self.active: dict[Program, None] = {}
         self.known = 0
         self._holders: dict[Hashable, int] = {}
         self._numbers = 0
@@ -26,6 +30,23 @@ class Roster:
             self._numbers += 1
             found = self.programs[id] = Program(id, self._numbers, now, priority)
         return found
+
+    def with_(self, program: Program, name: str, need: int, fixed: Fixed) -> int:
+        """What all would hold together, at most, if that session had ``need`` tokens."""
+        one = program.sessions.get(name)
+        return self.known + need - (one.tokens if one is not None and one.fixed == fixed else 0)
+
+    def admit(self, program: Program, now: float) -> None:
+        """It may take turns from now on."""
+        if program.admitted is None:
+            program.admitted = now
+            self.active[program] = None
+
+    def hold(self, program: Program) -> None:
+        """It may take no turns; those that run go on."""
+        program.admitted = None
+        if not program.flying:
+            self.active.pop(program, None)
 
     def board(self, program: Program, name: str, need: int, fixed: Fixed, now: float) -> None:
         """A turn of a session goes, and will have filled ``need`` tokens when it ends."""
@@ -50,18 +71,20 @@ class Roster:
         program.turns += 1
         if not program.flying:
             program.quiet = now
+            if program.admitted is None:
+                del self.active[program]
         if size == 0 or one.over:
-            if not one.flying:
-                self.drop(program, name)
-            self._rest(program, one.fixed, now)
+            self.end(program, name)
         elif size is not None and not one.flying:
             self._resize(one, size)
 
     def end(self, program: Program, name: str) -> None:
-        """A session is over, as soon as none of its turns runs."""
-        program.sessions[name].over = True
-        if not program.sessions[name].flying:
+        """A session is over, as soon as none of its turns runs; its fixed prompt may still serve others."""
+        one = program.sessions[name]
+        one.over = True
+        if not one.flying:
             self.drop(program, name)
+            self._rest(program, one.fixed, max(one.since, program.quiet))
 
     def drop(self, program: Program, name: str) -> None:
         """Strike a session out."""
@@ -74,6 +97,7 @@ class Roster:
         for name in list(program.sessions):
             self.drop(program, name)
         del self.programs[program.id]
+        self.active.pop(program, None)
 
     def _open(self, program: Program, name: str, tokens: int, fixed: Fixed, now: float) -> Session:
         one = program.sessions[name] = Session(max(tokens, fixed.tokens), fixed, now)
