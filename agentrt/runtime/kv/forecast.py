@@ -144,7 +144,7 @@ class Outlook:
             return 0.0 if steps == 0 else None
         left = [self._left(node) for node in through]
         longest = max(left) if steps == 1 else min(left)
-        return longest + (steps - 1) * self._forecast.estimators.durations.of("").mean
+        return longest + (steps - 1) * self._forecast.estimators.durations.of(TURN).mean
 
     def _left(self, node: Node) -> float:
         name = duration_name(node)

@@ -244,7 +244,9 @@ class Tracker:
     def _expected(
         self, known: Tracked, tools: tuple[ToolRun, ...], outlook: Outlook
     ) -> tuple[int | None, float | None]:
-        if known.phase in ("held", "queued", "running"):
+        if known.phase == "held":
+            return None, None  # nobody knows when it is let go; nor is its agent's prompt needed for it before that
+        if known.phase in ("queued", "running"):
             return 0, 0.0
         if tools:
             of = self._estimators.durations.of
