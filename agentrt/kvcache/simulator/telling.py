@@ -82,12 +82,13 @@ class Teller:
             prompt.enter("waiting", now)
 
     def held(self, one: Running, now: float) -> None:
-        """Its turn is held back: nobody knows for how long."""
+        """Its turn is held back, for as long as others need the room."""
         if self._hinted is None:
             return
-        known = self._hinted.contexts[Subject("session", one.session)]
-        known.steps = None
-        known.enter("waiting", now)
+        held = [self._hinted.contexts[Subject("session", one.session)], *(known for known, _ in self._prompts(one, now))]
+        for known in held:
+            known.steps = None
+            known.enter("held", now)
 
     def placed(self, one: Running, nodes: Sequence[Node]) -> None:
         """Its turn goes to the engine: where in the tree its context will lie."""
