@@ -52,6 +52,7 @@ def server_args(spec: EngineSpec, device: Device, model: Model, port: int, api_k
         if spec.host_tier_ratio is not None:
             args |= {"enable_hierarchical_cache": True, "hicache_ratio": spec.host_tier_ratio}
     args |= {"model_path": model.path, "served_model_name": model.name, **model.server_args}
+    args["uvicorn_access_log_exclude_prefixes"] = ["/agentrt/"]  # hints come many times a second
     return {**args, **spec.extra, "host": HOST, "port": port, "api_key": api_key}
 
 
