@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentrt.kvcache.admission import Gang, Link, Member
@@ -93,6 +93,7 @@ def test_followers_that_share_more_form_a_gang_of_their_own() -> None:
     assert gang.warmed(one, 2.0) == [two]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_history_ends_with_everybody_gone(data: st.DataObject) -> None:
     """However turns come, end, fail and are cancelled: each goes once at most, and nobody is left waiting."""

@@ -1,26 +1,27 @@
-"""A small town of programs before one engine, in simulated time: what does an order of admission do to finishing times?
+"""A small town of programs before one engine, in simulated time: what does admission do to finishing times?
 
-The engine: prefill one prompt at a time and before decoding, decode all that run together, keep contexts of ended turns
-in a least-recently-used cache that shares the pool with what runs, first come first served. Numbers of a regime are in
-tokens and seconds. It is for comparing orders, not for predicting a machine.
+The engine prefills one prompt at a time and before it decodes, decodes all that run together, serves first come first,
+and keeps contexts of ended turns in a least-recently-used cache that shares the pool with what runs. It is for
+comparing rules of admission, not for predicting a machine.
 
-``python -m tests.kvcache.admission.town [sessions.jsonl.gz]`` prints the table of ``docs/design/admission.md``.
+``python -m tests.kvcache.admission.town [RECORDING.jsonl.gz]`` prints the table of ``docs/design/admission.md``;
+without a recording, from made-up sessions of the same shape.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
+import sys
 from collections import OrderedDict, deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
-from agentrt.kvcache.admission import Admission
-from agentrt.kvcache.admission.claims import Ticket
+from agentrt.kvcache.admission import ORDERS, Admission, Ticket
+from agentrt.kvcache.simulator.traces import read_jobs
 
 
 class Turn(NamedTuple):
@@ -36,20 +37,22 @@ Script = tuple[Turn, ...]
 
 @dataclass(frozen=True)
 class Regime:
-    """``prefill`` tokens a second; one decode step takes ``step`` seconds and ``each`` more for every sequence;
-    ``back`` tokens a second come from the host tier of ``host`` times the pool."""
+    """``prefill`` tokens a second; one decode step takes ``step`` seconds and ``each`` more for every sequence; lengths
+    of recorded sessions are taken times ``scale``, of replies at most ``says``; ``back`` tokens a second come from a
+    host tier of ``host`` times the pool."""
 
     name: str
     prefill: float
     step: float
     each: float
     scale: float
+    says: int
     back: float = 0.0
     host: float = 0.0
 
 
-CPU = Regime("CPU", 1300, 0.023, 0.004, 1 / 16)
-GPU = Regime("GPU", 15000, 0.008, 0.0001, 1.0)
+CPU = Regime("CPU", 1300, 0.023, 0.004, 1 / 16, 64)
+GPU = Regime("GPU", 15000, 0.008, 0.0001, 1.0, 1000)
 
 
 class Job:
@@ -65,7 +68,8 @@ class Job:
 
 
 class Town:
-    """Programs, an engine and an admission; ``run`` gives the seconds that each program took."""
+    """Programs, an engine and perhaps an admission. After ``run`` each program ``took`` so many seconds, and so many
+    tokens were ``computed``."""
 
     def __init__(
         self,
@@ -90,8 +94,10 @@ class Town:
         self.computed = 0
         self.beat: float | None = None
         self.ended: dict[int, float] = {}
+        self.took: list[float] = []
 
-    def run(self) -> list[float]:
+    def run(self) -> None:
+        """Let everything happen."""
         while len(self.ended) < len(self.scripts):
             self._events()
             if not self._prefill() and not self._decode():
@@ -99,7 +105,7 @@ class Town:
                 if self.beat is not None:
                     upcoming.append(self.beat)
                 self.now = max(self.now, min(upcoming))
-        return [self.ended[i] - self.arrivals[i] for i in range(len(self.scripts))]
+        self.took = [self.ended[i] - self.arrivals[i] for i in range(len(self.scripts))]
 
     # -- programs --------------------------------------------------------------------------------------------
 
@@ -148,13 +154,9 @@ class Town:
         out += (
             self.admission.leave(str(program), self.now)
             if over
-            else self.admission.acting(str(program), "s", self.told(job.turn.acts), self.now)
+            else self.admission.acting(str(program), "s", 0.0, self.now)
         )
         self._go(out)
-
-    def told(self, seconds: float) -> float:
-        """What the runtime expects of a tool: nothing here."""
-        return 0.0
 
     # -- the engine ------------------------------------------------------------------------------------------
 
@@ -223,56 +225,98 @@ class Town:
 
 
 def drawn(count: int, regime: Regime, seed: int) -> list[Script]:
-    """Coding agents as in public traces: a long first prompt, some 40 turns, half of the tools at once, a tail of s."""
+    """Made-up coding agents: a long first prompt, some 30 turns, half of the tools at once, the others some seconds."""
     rng = random.Random(seed)
-    scripts = []
-    for _ in range(count):
-        turns = max(3, min(110, int(rng.lognormvariate(3.4, 0.6))))
-        first = int(14000 * regime.scale)
-        script = [Turn(first, _says(rng, regime), _acts(rng))]
-        script += [
-            Turn(max(4, int(rng.lognormvariate(6.0, 1.0) * regime.scale)), _says(rng, regime), _acts(rng))
-            for _ in range(turns - 1)
-        ]
-        scripts.append(tuple(script))
-    return scripts
 
+    def turn(grows: float) -> Turn:
+        says = min(regime.says, int(rng.lognormvariate(4.0, 1.0) * (regime.scale or 1) ** 0.5))
+        acts = rng.uniform(0.01, 0.1) if rng.random() < 0.55 else rng.lognormvariate(1.6, 0.7)
+        return Turn(max(4, int(grows * regime.scale)), max(4, says), acts)
 
-def _says(rng: random.Random, regime: Regime) -> int:
-    most = 1000 if regime.scale == 1 else 64
-    return max(4, min(most, int(rng.lognormvariate(4.0, 1.0) * (1 if regime.scale == 1 else 0.3))))
-
-
-def _acts(rng: random.Random) -> float:
-    return rng.uniform(0.01, 0.1) if rng.random() < 0.55 else rng.lognormvariate(1.6, 0.7)
+    return [
+        (turn(14000), *(turn(rng.lognormvariate(6.0, 1.0)) for _ in range(int(rng.lognormvariate(3.4, 0.6)))))
+        for _ in range(count)
+    ]
 
 
 def recorded(path: Path, regime: Regime) -> list[Script]:
-    """The sessions of a trace of agents, main threads only."""
+    """The sessions of a recording that have three turns or more."""
     scripts = []
-    with gzip.open(path, "rt") as lines:
-        for line in lines:
-            calls = [one for one in json.loads(line)["llm_calls"] if not one["sidechain"] and _size(one)]
-            script, before = [], 0
-            for one in calls:
-                says = max(4, int((one["text_chars"] + sum(t["input_chars"] for t in one["tool_calls"])) / 4))
-                says = max(4, int(says * (1 if regime.scale == 1 else 0.3)))
-                acts = max((tool["dur"] or 0.0 for tool in one["tool_calls"]), default=0.01)
-                grows = max(4, int(_size(one) * regime.scale) - before)
-                script.append(Turn(grows, min(says, 1000 if regime.scale == 1 else 64), acts))
-                before += grows + script[-1].says
-            if len(script) >= 3:
-                scripts.append(tuple(script))
+    for job in read_jobs(path):
+        first = job.head.tokens if job.head else 0
+        gaps = [turn.gap for turn in job.turns[1:]] + [0.0]
+        turns = [
+            Turn(
+                max(4, int((one.new + (0 if n else first)) * regime.scale)),
+                max(4, min(regime.says, int(one.output * regime.scale**0.5))),
+                gap,
+            )
+            for n, (one, gap) in enumerate(zip(job.turns, gaps, strict=True))
+        ]
+        if len(turns) >= 3:
+            scripts.append(tuple(turns))
     return scripts
 
 
-def _size(call: dict[str, int | None]) -> int:
-    return sum(call[name] or 0 for name in ("input_tokens", "cache_read", "cache_creation"))
-
-
-def peak(script: Script) -> int:
+def longest(script: Script) -> int:
     return sum(turn.grows + turn.says for turn in script)
 
 
 def p95(values: Sequence[float]) -> float:
     return sorted(values)[min(len(values) - 1, int(0.95 * len(values)))]
+
+
+class Case(NamedTuple):
+    """``programs`` arrive within ``spread`` seconds; together their contexts are ``over`` times the pool."""
+
+    regime: Regime
+    programs: int
+    over: float
+    spread: float = 20.0
+
+    def run(self, admission: Callable[[int], Admission] | None, seed: int, known: Sequence[Script] = ()) -> Town:
+        """One run, ended; ``admission`` makes one for a pool of that many tokens."""
+        rng = random.Random(seed)
+        scripts = (
+            [rng.choice(known) for _ in range(self.programs)] if known else drawn(self.programs, self.regime, seed)
+        )
+        arrivals = sorted(rng.uniform(0, self.spread) for _ in scripts)
+        sizes = [longest(script) for script in scripts]
+        pool = max(int(sum(sizes) / self.over), int(1.1 * max(sizes)))
+        town = Town(scripts, arrivals, pool, self.regime, admission(pool) if admission else None)
+        town.run()
+        return town
+
+
+def main(recording: str | None = None, seeds: int = 8) -> None:
+    """Print finishing times for each order as shares of those without admission: mean, then 95th percentile."""
+    print("| case | " + " | ".join(ORDERS) + " |")
+    print("|---|" + "---|" * len(ORDERS))
+    for regime in (CPU, GPU):
+        known = recorded(Path(recording), regime) if recording else ()
+        tiers = [replace(regime, host=host, back=10 * regime.prefill) for host in (1.0, 4.0)]
+        cases = [Case(regime, 16, 0.9), Case(regime, 16, 2), Case(regime, 16, 4), Case(regime, 32, 4)]
+        for case in [*cases, Case(regime, 48, 4, 600.0), *(Case(tier, 16, 4) for tier in tiers)]:
+            print(_row(case, known, seeds), flush=True)
+
+
+def _row(case: Case, known: Sequence[Script], seeds: int) -> str:
+    plain = [case.run(None, seed, known) for seed in range(seeds)]
+    cells = []
+    for order in ORDERS:
+
+        def make(pool: int, order: str = order) -> Admission:
+            return Admission(pool, host=int(case.regime.host * pool), order=order)
+
+        ours = [case.run(make, seed, known) for seed in range(seeds)]
+        pairs = list(zip(ours, plain, strict=True))
+        mean = fmean(fmean(one.took) / fmean(other.took) for one, other in pairs)
+        tail = fmean(p95(one.took) / p95(other.took) for one, other in pairs)
+        cells.append(f"{mean:.2f} {tail:.2f}")
+    host = f", host {case.regime.host:g}x" if case.regime.host else ""
+    name = f"{case.regime.name}, {case.programs} in {case.spread:g} s, {case.over:g}x{host}"
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])
