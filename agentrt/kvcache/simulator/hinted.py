@@ -56,16 +56,21 @@ class Hinted:
     """An order: ended contexts first, then what has no hint by recency, then by urgency (``Hint``).
 
     Advice is taken anew at every eviction, so hints are never late here. A node that several contexts share takes the
-    most urgent; hints protect at most ``budget`` of the pool, the most urgent first, each from the root down.
+    most urgent; hints protect at most ``budget`` of the pool, the most urgent first, each from the root down. With
+    ``whole`` false an engine is simulated that splits nodes and evicts only as many tokens as it needs.
     """
 
-    whole = True
-
     def __init__(
-        self, policy: Policy | Truth, pool: int, *, estimators: Estimators | None = None, budget: float = 0.9
+        self,
+        policy: Policy | Truth,
+        pool: int,
+        *,
+        estimators: Estimators | None = None,
+        budget: float = 0.9,
+        whole: bool = True,
     ) -> None:
         self.name = policy.name
-        self.policy, self.pool, self.budget = policy, pool, budget
+        self.policy, self.pool, self.budget, self.whole = policy, pool, budget, whole
         self.estimators = estimators or Estimators()
         self.contexts: dict[Subject, Known] = {}
         self._over: set[Node] = set()

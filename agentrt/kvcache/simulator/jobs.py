@@ -162,7 +162,7 @@ CODING: Final = (
     _Kind("search", "", 0.11, -3.5, 0.8),
     _Kind("todo", "", 0.08, -4.0, 0.7),
 )
-"""Tools of a coding agent: shares and durations near those of recorded runs on SWE-rebench (``docs/results``)."""
+"""Tools of a coding agent: shares and durations near those of recorded runs on SWE-rebench tasks."""
 
 
 def coding_jobs(count: int, *, seed: int, turns: float = 37.0, head: int = 13_000) -> list[Job]:

@@ -85,7 +85,10 @@ class Teller:
         """Its turn is held back, for as long as others need the room."""
         if self._hinted is None:
             return
-        held = [self._hinted.contexts[Subject("session", one.session)], *(known for known, _ in self._prompts(one, now))]
+        held = [
+            self._hinted.contexts[Subject("session", one.session)],
+            *(known for known, _ in self._prompts(one, now)),
+        ]
         for known in held:
             known.steps = None
             known.enter("held", now)

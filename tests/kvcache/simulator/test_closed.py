@@ -111,9 +111,12 @@ def test_steps_to_execution_keep_the_next_agents_prompts() -> None:
     pool = 2200
     stock = simulate(jobs, EngineModel(pool=pool), Lru())
     hinted = simulate(jobs, EngineModel(pool=pool), Hinted(policy("kvflow"), pool, budget=1.0))
+    parts = simulate(jobs, EngineModel(pool=pool), Hinted(policy("kvflow"), pool, budget=1.0, whole=False))
     assert stock.regenerated == 10 * 400 * 4
     assert hinted.regenerated < 0.8 * stock.regenerated
-    assert hinted.mean < stock.mean
+    assert parts.regenerated < hinted.regenerated
+    assert parts.regenerated == belady(parts.accesses, pool).regenerated
+    assert parts.mean < hinted.mean < stock.mean
 
 
 def test_an_admission_that_never_lets_go_is_told() -> None:
