@@ -13,14 +13,17 @@ from __future__ import annotations
 import heapq
 import math
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import Any, Final
 
 from agentrt.kvcache.hints import Hint, Subject, Tally
 from agentrt.kvcache.sglang.counts import Counts
-from agentrt.kvcache.sglang.order import Place, Ranks, rank, upwards, urgency, worth
-from agentrt.kvcache.sglang.subjects import ENDED, SHARED, UNHINTED, Known, shown
+from agentrt.kvcache.sglang.order import DEVICE, HOST, Place, Tier, upwards
+from agentrt.kvcache.sglang.owners import Owners
+from agentrt.kvcache.sglang.prompts import Prompts
+from agentrt.kvcache.sglang.ranking import Ranking
+from agentrt.kvcache.sglang.subjects import SHARED, STRANGER, Known, shown
 
 __all__ = ["MAX_SUBJECTS", "Counts", "Ledger"]
 
@@ -52,21 +55,19 @@ class Ledger:
         room: int = MAX_SUBJECTS,
     ) -> None:
         self.pool, self.host, self.budget, self.room = pool, host, budget, room
-        self.sizes, self.find, self.then = sizes, find, then
+        self.sizes, self.then = sizes, then
         self.clock = 0.0
         self.counts = Counts()
         self.dirty = False
-        self.device, self.behind = Ranks(), Ranks()
         self.wanted: dict[Known, None] = {}  # to be prefetched
-        self.ending = False  # whether any session ended since the tree was last empty
+        self.owners, self.prompts = Owners(), Prompts(find)
+        self.ranking = Ranking(self.owners, sizes)
+        self._ending = False  # whether any session ended since the tree was last empty
         self._known: dict[tuple[str, Subject], Known] = {}  # the one heard of longest ago first
         self._valid: dict[Known, None] = {}  # dicts for sets: their order is the same on every rank
         self._expiry: list[tuple[float, int, Known, Hint]] = []
         self._heard = 0
-        self._owners: dict[int, Known] = {}
         self._leaves: dict[int, list[Known]] = {}  # by the id of the node where they end
-        self._partial: dict[str, dict[Known, None]] = {}  # agents by tenant whose prompt is not whole in the tree
-        self._seen: dict[Known, None] = {}  # those of them that a request has brought in
 
     # -- messages --------------------------------------------------------------------------------------------
 
@@ -116,15 +117,16 @@ class Ledger:
         known = self._meet(hint.tenant, hint.subject)
         if known.hint is not None and hint.generation <= known.hint.generation:
             return None
-        self._learn_prefix(known, hint.prefix)
+        if known.subject.kind == "agent" and 0 < len(hint.prefix) <= max(self.pool, self.host):
+            self.prompts.tell(known, hint.prefix)
         known.hint = replace(hint, prefix=())
         known.due = math.inf if hint.remaining is None else self.clock + hint.remaining
         self._invalidate(known)
         known.until = self.clock + hint.keep
         self._heard += 1
         heapq.heappush(self._expiry, (known.until + LINGER * hint.ended, self._heard, known, known.hint))
-        known.ended = hint.ended and hint.subject.kind == "session"  # an agent's prompt is wanted by the next run
-        self.ending |= known.ended
+        known.end(hint.ended and hint.subject.kind == "session")  # an agent's prompt is wanted by the next run
+        self._ending |= known.ended
         if known.until > self.clock and not hint.ended:
             self._valid[known] = None
             if hint.prefetch:
@@ -141,22 +143,18 @@ class Ledger:
             self.counts.forgotten += 1
         return known
 
-    def _learn_prefix(self, known: Known, prefix: Sequence[int]) -> None:
-        if known.subject.kind != "agent" or not 0 < len(prefix) <= max(self.pool, self.host):
-            return
-        known.prefix = array("q", prefix)
-        self._lack(known)
-        self._seen[known] = None  # another program may have brought it in
-
     def _invalidate(self, known: Known) -> None:
         self._valid.pop(known, None)
         self.wanted.pop(known, None)
-        known.clipped = False
+        known.clipped, known.trail = False, None
+        known.end(known.ended)
         self.dirty = True
 
     def _drop_if_done(self, known: Known) -> None:
         """Forget a session of which nothing is left, nor expected. Agents stay: their prompt is told only once."""
-        gone = known.owned == 0 and (known.ended or known.leaf is None)
+        known = self._known.get((known.tenant, known.subject), known)  # what is left may be its past
+        owned = known.owned + (known.past.owned if known.past is not None else 0)
+        gone = owned == 0 and (known.ended or known.leaf is None)
         lingers = known.ended and self.clock < known.until + LINGER
         if gone and not lingers and known.subject.kind == "session" and known not in self._valid:
             self._forget(known)
@@ -164,8 +162,7 @@ class Ledger:
     def _forget(self, known: Known) -> None:
         self._move(known, None)
         self._invalidate(known)
-        self._drop_partial(known)
-        self._seen.pop(known, None)
+        self.prompts.forget(known)
         self._known.pop((known.tenant, known.subject), None)
 
     # -- the tree --------------------------------------------------------------------------------------------
@@ -175,76 +172,57 @@ class Ledger:
         if node.parent is None:
             return
         known = self._meet(tenant, Subject("session", session)) if session else None
-        self._own(known or SHARED, node)
+        self._come(known or STRANGER, node)
         if known is not None and not any(node is one for one in upwards(known.leaf)):
+            self.owners.leave(known, node)
             self._move(known, node)
             self.dirty |= known in self._valid
             self.wanted.pop(known, None)
-        for agent in self._partial.get(tenant, ()):
-            prefix = agent.prefix
-            if prefix is not None and tokens[: len(prefix)] == prefix:
-                self._seen[agent] = None
+        self.prompts.came(tenant, tokens)
 
     def settle(self) -> None:
         """Look up the fixed prompts that came in since. It may split nodes: call it where the tree is at rest."""
-        if not self._seen:
-            return
-        seen, self._seen = self._seen, {}
-        for agent in seen:
-            if agent.prefix is None:
-                continue
-            leaf, whole = self.find(agent.tenant, agent.prefix)
-            if whole:
-                self._drop_partial(agent)
+        for agent, leaf in self.prompts.settle():
             self._move(agent, leaf)
-            self._own(SHARED, leaf)
+            self._come(SHARED, leaf)
             self.dirty |= agent in self._valid
+
+    def touched(self, node: Place) -> None:
+        """Note that ``node`` went to another tier."""
+        self.ranking.touched(node)
 
     def split(self, above: Place, node: Place) -> None:
         """Note that ``above`` was cut off the start of ``node``."""
-        owner = self._owners.get(node.id)
-        if owner is not None:
-            self._owners[above.id] = owner
-            owner.owned += 1
-        for ranks in (self.device, self.behind):
-            if node.id in ranks.by_node:
-                ranks.by_node[above.id] = ranks.by_node[node.id]
+        self.ranking.touched(node)
+        self.owners.split(above, node)
+        self.ranking.split(above, node)
 
     def removed(self, node: Place) -> None:
         """Note that ``node`` left the tree; contexts that ended there end at its parent now."""
-        self.device.by_node.pop(node.id, None)
-        self.behind.by_node.pop(node.id, None)
+        self.ranking.touched(node)
+        self.ranking.removed(node)
         for known in self._leaves.pop(node.id, ()):
             known.leaf = None
             self._move(known, node.parent)
-            self._lack(known)
+            self.prompts.lack(known)
             self._drop_if_done(known)
-        owner = self._owners.pop(node.id, None)
+        owner = self.owners.pop(node)
         if owner is not None:
-            owner.owned -= 1
             self._drop_if_done(owner)
 
     def emptied(self) -> None:
         """Note that the whole tree is gone. Hints stay: their contexts may come back."""
+        self.owners = Owners()
+        self.ranking = Ranking(self.owners, self.sizes)
+        self._leaves, self._ending, self.dirty = {}, False, True
         for known in list(self._known.values()):
-            known.leaf, known.owned = None, 0
-            self._lack(known)
+            known.leaf, known.owned, known.past, known.trail = None, 0, None, None
+            self.prompts.lack(known)
             self._drop_if_done(known)
-        self._leaves, self._owners, self._seen = {}, {}, {}
-        self.device, self.behind = Ranks(), Ranks()
-        self.ending, self.dirty = False, True
 
-    def _own(self, owner: Known, node: Any) -> None:
-        """Mark the path to ``node`` as used by ``owner``; it is shared where another used it before."""
-        for one in upwards(node):
-            before = self._owners.get(one.id)
-            if before is owner or before is SHARED:
-                return  # and so is all above: whoever uses a node uses its ancestors
-            if before is not None:
-                before.owned -= 1
-            after = owner if before is None else SHARED
-            self._owners[one.id] = after
-            after.owned += 1
+    def _come(self, user: Known, node: Any) -> None:
+        for one, before in self.owners.come(user, node):
+            self.ranking.shared(one, before)
 
     def _move(self, known: Known, node: Any) -> None:
         if known.leaf is not None:
@@ -252,58 +230,32 @@ class Ledger:
             ending.remove(known)
             if not ending:
                 del self._leaves[known.leaf.id]
+        known.trail = None
         known.leaf = node if node is not None and node.parent is not None else None
         if known.leaf is not None:
             self._leaves.setdefault(known.leaf.id, []).append(known)
-
-    def _lack(self, agent: Known) -> None:
-        if agent.prefix is not None:
-            self._partial.setdefault(agent.tenant, {})[agent] = None
-
-    def _drop_partial(self, agent: Known) -> None:
-        if (partial := self._partial.get(agent.tenant)) is not None:
-            partial.pop(agent, None)
-            if not partial:
-                del self._partial[agent.tenant]
 
     # -- ranks -----------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Rank anew if anything changed since. Never only raised: what no valid hint covers any more loses its rank."""
-        if not self.dirty:
-            return
-        self.dirty = False
-        self.device = rank(self._valid, urgency, lambda node: self.sizes(node)[0], int(self.pool * self.budget))
-        self.counts.protected = self.device.tokens
-        for known in self._valid:
-            known.clipped = id(known) in self.device.clipped
-        if self.host:
-            self.behind = rank(self._valid, self._worth, self._only_behind, int(self.host * self.budget))
+        if self.dirty:
+            self.dirty = False
+            self.ranking.renew(self._valid, int(self.pool * self.budget), int(self.host * self.budget), self.clock)
+            self.counts.protected = self.ranking.tiers[DEVICE].tokens
 
-    def _worth(self, known: Any) -> tuple[float, float]:
-        depth = sum(max(self.sizes(node)) for node in upwards(known.leaf))
-        return worth(known, depth, self.clock)
+    def rank(self, node_id: int, tier: Tier = DEVICE) -> int:
+        """Where a node stands: smaller is evicted earlier. -1 ended, 0 unhinted, from 1 hinted."""
+        return self.ranking.of(node_id, tier)
 
-    def _only_behind(self, node: Any) -> int:
-        device, host = self.sizes(node)
-        return 0 if device else host
-
-    def rank(self, node_id: int) -> int:
-        """Where a node stands on the device: smaller is evicted earlier. -1 ended, 0 unhinted, from 1 hinted."""
-        return self.device.by_node.get(node_id) or self._unranked(node_id)
-
-    def rank_behind(self, node_id: int) -> int:
-        """The same on the host."""
-        return self.behind.by_node.get(node_id) or self._unranked(node_id)
-
-    def _unranked(self, node_id: int) -> int:
-        owner = self._owners.get(node_id)
-        return ENDED if owner is not None and owner.ended else UNHINTED
+    def ranked(self, least: int) -> Iterator[int]:
+        """The ids of all nodes of at least rank ``least`` on the device, ``least`` being above 0."""
+        return self.ranking.at_least(least, self._valid)
 
     @property
     def silent(self) -> bool:
-        """Whether nothing sets one node apart from another: no rank, no end."""
-        return not (self.device.by_node or self.behind.by_node or self.ending)
+        """Whether nothing sets one node apart from another: no valid hint, no end."""
+        return not (self._valid or self._ending)
 
     # -- those who watch -------------------------------------------------------------------------------------
 
@@ -323,8 +275,8 @@ class Ledger:
                 "subjects": len(told),
                 "valid": len(self._valid),
                 "wanted": len(self.wanted),
-                "protected": self.device.tokens,
-                "protected_behind": self.behind.tokens,
+                "protected": self.ranking.tiers[DEVICE].tokens,
+                "protected_behind": self.ranking.tiers[HOST].tokens,
             },
             "counts": asdict(self.counts),
             "subjects": [self._shown(known) for known in told if tenant in (None, known.tenant)],
@@ -335,5 +287,5 @@ class Ledger:
         return shown(known, self.clock, valid=known in self._valid) | {
             "device": sum(device for device, _ in held),
             "host": sum(host for _, host in held),
-            "protected": known.leaf is not None and known.leaf.id in self.device.by_node,
+            "protected": known.leaf is not None and self.rank(known.leaf.id) > 0,
         }

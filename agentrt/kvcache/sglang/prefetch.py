@@ -60,7 +60,7 @@ class Prefetcher:
 
     def run(self) -> None:
         """Start what is wanted and has room; the rest is tried again after the next message."""
-        ledger = self.tree.ledger
+        ledger = self.tree.advisor.ledger
         if not ledger.wanted or not self.able or self.flying:
             return
         controller = self.tree.cache.cache_controller
@@ -84,18 +84,18 @@ class Prefetcher:
         """Note that ``node`` left the device: if no request used it since, its prefetch was in vain."""
         tokens, used = self._unused.pop(node.id, (0, None))
         if tokens and node.last_access_time == used:
-            self.tree.ledger.counts.prefetched_in_vain += tokens
+            self.tree.advisor.ledger.counts.prefetched_in_vain += tokens
 
     def emptied(self) -> None:
         """Note that the whole tree is gone."""
         self.flights, self._unused = [], {}
 
     def _rank(self, known: Known) -> int:
-        return self.tree.ledger.rank(known.leaf.id) if known.leaf is not None else 0
+        return self.tree.advisor.ledger.rank(known.leaf.id) if known.leaf is not None else 0
 
     def _load(self, known: Known, most: int) -> int:
         """Load as much of the subject's path as there is room for; return the tokens."""
-        wanted = self.tree.ledger.wanted
+        wanted = self.tree.advisor.ledger.wanted
         if known.leaf is None:
             return 0  # its context is not known yet
         missing = _missing(known.leaf)
@@ -119,21 +119,21 @@ class Prefetcher:
         if not started:  # too short to be worth it, or being loaded for another
             return 0
         self.flights.append(Flight(nodes[-1], start))
-        self.tree.ledger.counts.prefetched += tokens
+        self.tree.advisor.ledger.counts.prefetched += tokens
         for node in nodes:
             self._unused[node.id] = (len(node.key), node.last_access_time)
         return tokens
 
     def _room(self, rank: int) -> int:
         """Tokens that are free or rank below ``rank``, less what is spared. Unranked contexts get free slots only."""
-        tree, ledger = self.tree, self.tree.ledger
+        tree, ledger = self.tree, self.tree.advisor.ledger
         free: int = tree.cache.token_to_kv_pool_allocator.available_size() - ledger.pool // SPARE
         if rank == 0:
             return free
         above = 0
-        for node_id, other in ledger.device.by_node.items():
+        for node_id in ledger.ranked(rank):
             data = tree.node_by_id(node_id).component_data[tree.full.component_type]
-            if other >= rank and data.value is not None and data.lock_ref == 0:
+            if data.value is not None and data.lock_ref == 0:
                 above += len(data.value)
         return free + int(tree.full_evictable_size()) - above
 

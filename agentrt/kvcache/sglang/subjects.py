@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agentrt.kvcache.hints import Hint, Subject
 from agentrt.kvcache.sglang.counts import Standing
+from agentrt.kvcache.sglang.order import Trail
 
 ENDED: Final = -1
 """The rank of a node that only ended sessions ever used."""
@@ -23,8 +24,9 @@ class Known:
     """A subject: its newest hint, and the deepest node of its context. Session and agent alike.
 
     ``until`` and ``due`` are on the ledger's clock: when the hint stops being valid, and when the context is expected
-    back (infinite when unknown). ``owned`` counts the nodes that no one else ever used. ``prefix`` is an agent's
-    fixed prompt.
+    back (infinite when unknown). ``owned`` counts the nodes that no one else ever used, and ``ranks`` are theirs on
+    the device and on the host. ``past`` owns those that the context no longer passes through, a turn said in other
+    words; they go when the session ends. ``prefix`` is an agent's fixed prompt.
     """
 
     tenant: str
@@ -37,6 +39,9 @@ class Known:
     ended: bool = False
     clipped: bool = False
     prefix: array[int] | None = None
+    trail: Trail | None = None
+    past: Known | None = None
+    ranks: list[int] = field(default_factory=lambda: [UNHINTED, UNHINTED])
 
     @property
     def priority(self) -> float:
@@ -48,9 +53,19 @@ class Known:
         """The hint's steps to execution."""
         return self.hint.steps if self.hint else None
 
+    def end(self, ended: bool) -> None:
+        """Say whether the session ended: its nodes rank below all others from now on, or are unhinted again."""
+        self.ended = ended
+        self.ranks[:] = [ENDED, ENDED] if ended else [UNHINTED, UNHINTED]
+        if self.past is not None:
+            self.past.ranks[:] = self.ranks
+
 
 SHARED: Final = Known("", Subject("agent", "*"))
-"""The owner of a node that more than one session used, or a request without a session, or that is a fixed prompt."""
+"""The owner of a node that more than one used, or that is part of a fixed prompt."""
+
+STRANGER: Final = Known("", Subject("agent", "?"))
+"""The owner of a node that only requests without a session used."""
 
 
 def shown(known: Known, now: float, *, valid: bool) -> dict[str, Any]:

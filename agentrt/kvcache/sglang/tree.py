@@ -20,9 +20,10 @@ from sglang.srt.mem_cache.radix_cache import RadixKey
 from sglang.srt.mem_cache.unified_cache.component_type import ComponentType
 from sglang.srt.mem_cache.unified_cache.unified_tree_core import UnifiedTreeCore
 
+from agentrt.kvcache.sglang.advisor import Advisor
 from agentrt.kvcache.sglang.ledger import Ledger
+from agentrt.kvcache.sglang.order import DEVICE, HOST, Tier
 from agentrt.kvcache.sglang.prefetch import Prefetcher
-from agentrt.kvcache.sglang.subjects import standing
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,9 @@ BUDGET: Final = "AGENTRT_KV_BUDGET"
 DEFAULT_BUDGET: Final = 0.9
 
 WATCHED: Final = (
-    "_evict_host_leaf", "_remove_leaf_from_parent", "_split_node", "begin_insert", "commit_load_back", "demote",
-    "drive_host_eviction", "evict_device_leaf", "evict_device_start", "reset", "resume_insert", "set_hicache_enabled",
+    "_evict_host_leaf", "_remove_leaf_from_parent", "_split_node", "_unevict_node_on_insert", "begin_insert",
+    "commit_load_back", "demote", "drive_host_eviction", "evict_device_leaf", "evict_device_start", "reset",
+    "resume_insert", "set_hicache_enabled",
 )  # fmt: skip
 """What of the stock core we override. A release that renamed one would silently stop telling us."""
 
@@ -71,18 +73,24 @@ class HintedTreeCore(UnifiedTreeCore):  # type: ignore[misc]  # SGLang's classes
     def __init__(self, params: Any, components: dict[Any, Any]) -> None:
         allocator = params.token_to_kv_pool_allocator
         self.prefetcher = Prefetcher(self)
-        self.ledger = Ledger(
+        ledger = Ledger(
             pool=allocator.size if allocator is not None else 0,
             budget=budget(),
             sizes=sizes,
             find=self.find,
             then=self.prefetcher.run,
         )
+        self.advisor = Advisor(ledger, self.prefetcher)
         self._inserting: Any = None
         super().__init__(params, components)
         self.full: Any = components[FULL]
         self.full._ensure_eviction_strategy()
         self.plain_order: Callable[[Any], Any] = self.full.session_ref_eviction_strategy
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """The hints of this process; None once a fault has switched them off."""
+        return None if self.advisor.off else self.advisor.ledger
 
     @property
     def cache(self) -> Any:
@@ -93,7 +101,7 @@ class HintedTreeCore(UnifiedTreeCore):  # type: ignore[misc]  # SGLang's classes
 
     def begin_insert(self, params: Any) -> Any:
         """Start an insert; the tree is at rest before it, so new fixed prompts are found and cut here."""
-        self.ledger.settle()
+        self.advisor.settle()
         self._inserting = params
         return self._noted(super().begin_insert(params))
 
@@ -105,23 +113,26 @@ class HintedTreeCore(UnifiedTreeCore):  # type: ignore[misc]  # SGLang's classes
         if step.result is not None:
             params, self._inserting = self._inserting, None
             node = self._node_arena[step.result.last_device_node]
-            self.ledger.place(params.key.cache_salt or "", params.session_id or "", node, params.key.token_ids)
+            self.advisor.placed(params.key.cache_salt or "", params.session_id or "", node, params.key.token_ids)
         return step
 
     def _split_node(self, key: Any, child: Any, split_len: int) -> Any:
         node, action = super()._split_node(key, child, split_len)
-        self.ledger.split(node, child)
+        self.advisor.split(node, child)
         return node, action
+
+    def _unevict_node_on_insert(self, node: Any, *args: Any, **named: Any) -> None:
+        super()._unevict_node_on_insert(node, *args, **named)
+        self.advisor.restored([node], 0)
 
     def _remove_leaf_from_parent(self, node: Any) -> None:
         super()._remove_leaf_from_parent(node)
-        self.ledger.removed(node)
+        self.advisor.removed(node)
 
     def reset(self) -> None:
         """Empty the tree; hints stay."""
         super().reset()
-        self.ledger.emptied()
-        self.prefetcher.emptied()
+        self.advisor.emptied()
 
     def find(self, tenant: str, prefix: array[int]) -> tuple[Any, bool]:
         """The deepest node that lies within ``prefix``, and whether it ends where the prefix does (to the page).
@@ -153,27 +164,22 @@ class HintedTreeCore(UnifiedTreeCore):  # type: ignore[misc]  # SGLang's classes
 
     # -- eviction --------------------------------------------------------------------------------------------
 
-    def order(self, rank: Callable[[int], int]) -> Callable[[Any], Any]:
+    def order(self, tier: Tier) -> Callable[[Any], Any]:
         """The order of eviction, smallest first. Where no hint says anything, exactly the stock one."""
-        plain = self.plain_order
-        if self.ledger.silent:
-            return plain
-        return lambda node: (rank(node.id), plain(node))
+        return self.advisor.order(tier, self.plain_order) or self.plain_order
 
     def evict_device_start(self, component_type: Any, request_cnt: int) -> None:
         """Begin to evict; the component builds its heap from our order."""
         if component_type is FULL:
-            self.ledger.refresh()
-            self.full.session_ref_eviction_strategy = self.order(self.ledger.rank)
+            self.full.session_ref_eviction_strategy = self.order(DEVICE)
         super().evict_device_start(component_type, request_cnt)
 
     def drive_host_eviction(self, component_type: Any, num_tokens: int) -> Any:
         """Evict from the host tier in its own order. It may run within an eviction from the device."""
         if component_type is not FULL:
             return super().drive_host_eviction(component_type, num_tokens)
-        self.ledger.refresh()
         before = self.full.session_ref_eviction_strategy
-        self.full.session_ref_eviction_strategy = self.order(self.ledger.rank_behind)
+        self.full.session_ref_eviction_strategy = self.order(HOST)
         try:
             return super().drive_host_eviction(component_type, num_tokens)
         finally:
@@ -181,41 +187,38 @@ class HintedTreeCore(UnifiedTreeCore):  # type: ignore[misc]  # SGLang's classes
 
     def evict_device_leaf(self, node_id: int, is_write_back: bool) -> Any:
         """Evict one leaf from the device, and count it."""
-        node, rank = self._node_arena[node_id], self.ledger.rank(node_id)
+        node = self._node_arena[node_id]
+        rank = self.advisor.rank(node, DEVICE)
         result = super().evict_device_leaf(node_id, is_write_back)
         return self._counted(result, node, rank)
 
     def demote(self, node_id: int) -> Any:
         """Evict a leaf whose copy to the host was made just now, and count it."""
-        node, rank = self._node_arena[node_id], self.ledger.rank(node_id)
+        node = self._node_arena[node_id]
+        rank = self.advisor.rank(node, DEVICE)
         return self._counted(super().demote(node_id), node, rank)
 
-    def _counted(self, result: Any, node: Any, rank: int) -> Any:
-        tokens = result.tracker.get(FULL, 0)
-        if tokens:
-            self.ledger.counts.evicted["device"][standing(rank)] += tokens
-            self.prefetcher.evicted(node)
+    def _counted(self, result: Any, node: Any, rank: int | None) -> Any:
+        if tokens := result.tracker.get(FULL, 0):
+            self.advisor.evicted(node, DEVICE, rank, tokens)
         return result
 
     def _evict_host_leaf(self, node: Any, *args: Any, **named: Any) -> None:
-        rank, tokens = self.ledger.rank_behind(node.id), sizes(node)[1]
+        rank, tokens = self.advisor.rank(node, HOST), sizes(node)[1]
         super()._evict_host_leaf(node, *args, **named)
-        self.ledger.counts.evicted["host"][standing(rank)] += tokens
+        self.advisor.evicted(node, HOST, rank, tokens)
 
     # -- the host tier ---------------------------------------------------------------------------------------
 
     def set_hicache_enabled(self) -> None:
         """Note that there is a host tier."""
         super().set_hicache_enabled()
-        self.ledger.host = self.cache.cache_controller.mem_pool_host.size
-        self.ledger.dirty = True
+        self.advisor.backed(self.cache.cache_controller.mem_pool_host.size)
 
     def commit_load_back(self, node_id: int, device_indices: Any, kv_xfer: Any, comp_xfers: Any) -> Any:
         """Note that a path lies on the device again: it counts against the budget from now on."""
         actions = super().commit_load_back(node_id, device_indices, kv_xfer, comp_xfers)
-        self.ledger.dirty = True
-        if not self.prefetcher.working:
-            self.ledger.counts.loaded += len(device_indices)
+        self.advisor.restored([self._node_arena[one] for one in kv_xfer.nodes_to_load or ()], len(device_indices))
         return actions
 
 

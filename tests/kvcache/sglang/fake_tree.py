@@ -69,7 +69,7 @@ class FakeTree:
                 return child
             same = common(child.tokens, tokens)
             node = child if same == len(child.tokens) else self.split(child, same)
-            node.on_device = True
+            self.move(node, on_device=True)
             tokens = tokens[same:]
         return node
 
@@ -83,6 +83,13 @@ class FakeTree:
         parent.children[above.tokens[0]] = above
         self.ledger.split(above, child)
         return above
+
+    def move(self, node: FakeNode, on_device: bool) -> None:
+        """Put ``node`` on the device, or on the host alone."""
+        if node.on_device is not on_device:
+            node.on_device = on_device
+            node.on_host |= not on_device
+            self.ledger.touched(node)
 
     def remove(self, leaf: FakeNode) -> None:
         assert not leaf.children

@@ -166,7 +166,7 @@ class Served:
         held = sum(len(self.core.node_by_id(at).key) for at in self.core._node_arena if self.on_device(at))
         assert held + self.slots.available_size() == self.pool, (held, self.slots.available_size())
         if self.ledger is not None:
-            places = {*self.ledger._owners, *self.ledger._leaves, *self.ledger.device.by_node}
+            places = {*self.ledger.owners.by_node, *self.ledger._leaves, *self.ledger.ranking.tiers[0].by_node}
             assert places <= self.core._node_arena.keys()
 
     def on_device(self, node_id):
@@ -380,6 +380,20 @@ def a_flush_forgets_places():
     assert [served.device(name) for name in (1, 2)] == [LONG, 0]
 
 
+def a_fault_costs_the_hints_alone():
+    """A fault in our bookkeeping switches the hints off, said once; the cache goes on as the stock one."""
+    served = Served(pool=200)
+    served.ask(prompt(1), "s1")
+    served.hint("s1")
+    served.core.advisor.ledger.place = None
+    for name in (2, 3, 4, 5, 6):
+        served.ask(prompt(name), f"s{name}")
+    assert served.core.ledger is None
+    assert [served.device(name) for name in (1, 2)] == [0, LONG]
+    served.ledger = None
+    served.check()
+
+
 # -- the host tier -------------------------------------------------------------------------------------------------
 
 
@@ -546,7 +560,7 @@ def jumble(served, dice):
         served.cache.evict_host(10_000)
     assert served.slots.available_size() == served.pool
     assert len(served.core._node_arena) == 1, served.core._node_arena
-    assert not served.ledger._owners
+    assert not served.ledger.owners.by_node
     assert not served.ledger._leaves
     return counts
 
@@ -555,7 +569,8 @@ CHECKS = [
     the_tree_is_ours, another_release_gets_the_stock_tree, the_budget_is_read_from_the_environment,
     without_hints_it_is_the_stock_tree, hinted_survives_a_flood, an_expired_hint_loses_its_privilege,
     urgency_orders_the_hinted, a_shared_prefix_outlives_its_branches, sessions_of_sglang_do_not_outrank_hints,
-    a_fixed_prompt_ends_at_a_node, tenants_are_apart, a_flush_forgets_places, the_host_has_its_own_order,
+    a_fixed_prompt_ends_at_a_node, tenants_are_apart, a_flush_forgets_places,
+    a_fault_costs_the_hints_alone, the_host_has_its_own_order,
     prefetch_brings_a_context_back, prefetch_takes_only_what_is_worth_less, prefetch_evicts_nothing_more_urgent,
     prefetch_in_vain_is_counted, requests_on_a_loading_path_are_passed_over, any_sequence_keeps_the_books,
 ]  # fmt: skip

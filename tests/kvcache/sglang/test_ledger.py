@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agentrt.kvcache.hints import Hint, Subject, Tally
 from agentrt.kvcache.sglang.ledger import LINGER
-from agentrt.kvcache.sglang.order import shares
+from agentrt.kvcache.sglang.order import DEVICE, HOST, Tier, shares
 from tests.kvcache.sglang.fake_tree import FakeNode, FakeTree
 
 SYSTEM = list(range(100, 110))
@@ -214,11 +214,11 @@ def test_budget_is_of_the_device() -> None:
     tree = FakeTree(pool=30, host=50, budget=1.0)
     away = [tree.request(range(at * 100, at * 100 + 30), session=f"s{at}") for at in range(2)]
     for node in away:
-        node.on_device, node.on_host = False, True
+        tree.move(node, on_device=False)
     here = tree.request(range(900, 930), session="here")
     Clockwork(tree)(session("here"), session("s0"), session("s1"), steps=1)
     assert rank(tree, here) > 0
-    assert sum(tree.ledger.rank_behind(node.id) > 0 for node in away) == 1
+    assert sum(tree.ledger.rank(node.id, HOST) > 0 for node in away) == 1
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_emptied(tree: FakeTree, hint: Clockwork) -> None:
     hint(session("s"), keep=100.0)
     tree.roots.clear()
     tree.ledger.emptied()
-    assert tree.ledger.silent
+    assert not tree.ledger.owners.by_node
     assert rank(tree, tree.request([1, 2], session="s")) > 0
 
 
@@ -529,7 +529,7 @@ class Model:
     def demote(self, which: int) -> None:
         leaves = [node for node in self.tree.nodes() if not any(child.on_device for child in node.children.values())]
         if leaves:
-            leaves[which % len(leaves)].on_device, leaves[which % len(leaves)].on_host = False, True
+            self.tree.move(leaves[which % len(leaves)], on_device=False)
 
     def tick(self, seconds: int) -> None:
         self.tree.ledger.tick(self.tree.ledger.clock + seconds)
@@ -590,18 +590,22 @@ def test_any_sequence_keeps_the_budget(told: list[Any], pool: int, host: int) ->
         model.run(*one)
     tree.ledger.dirty = True
     tree.ledger.refresh()
-    by_id = {node.id: node for node in tree.nodes()}
+    tier: Tier
     size: Callable[[FakeNode], int]
-    for ranks, room, size in (
-        (tree.ledger.device, pool, lambda node: tree.sizes(node)[0]),
-        (tree.ledger.behind, host, lambda node: tree.sizes(node)[1] if not node.on_device else 0),
+    for tier, ranks, room, size in (
+        (DEVICE, tree.ledger.ranking.tiers[DEVICE], pool, lambda node: tree.sizes(node)[0]),
+        (HOST, tree.ledger.ranking.tiers[HOST], host, lambda node: tree.sizes(node)[1] if not node.on_device else 0),
     ):
-        assert set(ranks.by_node) <= set(by_id)
-        ranked = [by_id[at] for at in ranks.by_node]
+        ranked = {node: mine for node in tree.nodes() if (mine := tree.ledger.rank(node.id, tier)) > 0}
         assert sum(map(size, ranked)) == ranks.tokens <= room
-        for node in ranked:
+        for node, mine in ranked.items():
             assert node.parent is not None
-            assert node.parent.parent is None or ranks.by_node[node.parent.id] >= ranks.by_node[node.id]
+            assert node.parent.parent is None or ranked[node.parent] >= mine
+    before = [tree.ledger.rank(node.id, tier) for node in tree.nodes() for tier in (DEVICE, HOST)]
+    tree.ledger.ranking._shape += 1  # no trail that was kept is trusted any more
+    tree.ledger.dirty = True
+    tree.ledger.refresh()
+    assert before == [tree.ledger.rank(node.id, tier) for node in tree.nodes() for tier in (DEVICE, HOST)]
 
 
 @settings(max_examples=100, deadline=None)
@@ -615,7 +619,7 @@ def test_nothing_is_left_of_an_empty_tree(told: list[Any]) -> None:
     tree.ledger.tick(tree.ledger.clock + 10_000)
     while tree.nodes():
         model.evict(0)
-    assert not tree.ledger._owners
+    assert not tree.ledger.owners.by_node
     assert not tree.ledger._leaves
     assert not tree.ledger.live
     assert {known.subject.kind for known in tree.ledger._known.values()} <= {"agent"}
