@@ -12,10 +12,10 @@ from agentrt import Agent, Runtime, program, step, tool
 from agentrt.errors import Refused
 from agentrt.executors import OpenAIExecutor
 from agentrt.executors.base import Emit, ignore
-from agentrt.kvcache.admission import Admission, Gang
+from agentrt.kvcache.admission import Admission, Decay, Gang
 from agentrt.runtime.gate import Gate, Moment
 from agentrt.testing import Asked, Reply, ScriptedServer, call, refuse, say
-from agentrt.types import Message, ModelReply, ModelRequest, Sampling
+from agentrt.types import Message, ModelReply, ModelRequest, Sampling, Usage
 
 TEXT = "word " * 30
 LONG = "word " * 400
@@ -255,6 +255,22 @@ async def test_followers_do_not_wait_longer_than_they_have_patience() -> None:
         assert (await executor.execute(request("a", "1", system=LONG))).text == "done"
         leader.cancel()
         await asyncio.wait([leader])
+
+
+async def test_the_timer_is_set_for_the_first_that_is_due() -> None:
+    """A turn whose room comes with time goes in time, though another one waits with patience for a minute."""
+    gate = Gate(Admission(800, headroom=0.0, decay=Decay(0.05)), Gang(patience=60.0))
+    async with ScriptedServer() as server, behind(gate, server) as executor:
+        async with gate.turn(request("a", "0", system=LONG)):
+            follower = asyncio.create_task(executor.execute(request("a", "1", system=LONG, session="t")))
+            await settled(gate, 1)
+            async with gate.turn(request("b")) as turn:
+                turn.answered(ModelReply("done", usage=Usage(45, 0, 40)))
+            held = asyncio.create_task(executor.execute(request("c")))
+            await settled(gate, 2)
+            assert (await held).text == TEXT
+            assert gate.waiting == 1
+        await follower
 
 
 async def test_an_empty_piece_tells_of_the_first_token_and_is_not_passed_on() -> None:

@@ -65,6 +65,15 @@ def test_a_shared_prompt_counts_once() -> None:
     held(admission, "other", 50)
 
 
+def test_a_context_that_no_longer_shares_counts_in_full() -> None:
+    """When a session goes on without the prompt that it shared, all of it counts."""
+    admission = tight(90)
+    for program in "ab":
+        assert admission.ask(program, "s", 50, 0.0, fixed=Fixed("prompt", 45)) is None
+    admission.done("a", "s", 50, 0.0)
+    held(admission, "a", 50)
+
+
 def test_a_session_that_ended_leaves_its_fixed_prompt_for_a_while() -> None:
     """One-shot calls hold nothing when they are over but the prompt they share with the next ones, until it fades."""
     admission = tight(100)
@@ -183,6 +192,36 @@ def test_one_program_always_runs() -> None:
     assert tight(100).ask("huge", "s", 10**6, 0.0) is None
 
 
+def test_a_program_larger_than_the_pool_goes_when_others_have_faded() -> None:
+    """What has been idle for long holds up nobody, however large."""
+    admission = tight(100)
+    assert admission.ask("a", "s", 20, 0.0) is None
+    admission.done("a", "s", 20, 0.0)
+    huge = held(admission, "huge", 150)
+    assert admission.tick(79.0) == []
+    assert admission.tick(81.0) == [huge]
+
+
+def test_a_program_left_alone_is_not_held_by_its_own_turns() -> None:
+    """When all others have left, the turns of a program go though together they are larger than the pool."""
+    admission = tight(100)
+    assert admission.ask("a", "x", 95, 0.0) is None
+    assert admission.ask("b", "s", 5, 0.0) is None
+    waits = held(admission, "a", 20, session="y")
+    assert admission.resize(90, 0.0) == []
+    assert admission.leave("b", 0.0) == [waits]
+
+
+def test_who_is_held_gives_up_what_it_does_not_use() -> None:
+    """The idle sessions of a program that is held no longer count, so that others may go."""
+    admission = tight(100)
+    assert admission.ask("a", "x", 40, 0.0) is None
+    admission.done("a", "x", 40, 0.0)
+    assert admission.ask("b", "s", 40, 0.0) is None
+    held(admission, "a", 30, session="y")
+    assert admission.ask("c", "s", 55, 0.0) is None
+
+
 def test_headroom_is_left_by_those_that_enter() -> None:
     """A program enters only while a tenth of the pool stays free; one that is in may use that tenth."""
     admission = Admission(100, headroom=0.1)
@@ -253,7 +292,8 @@ def test_a_held_program_is_not_overtaken_for_ever() -> None:
     admission.done("small", "s", 30, 29.0)
     admission.leave("small", 29.0)
     held(admission, "late", 30, 31.0)
-    assert admission.leave("a", 32.0)[0] is big
+    assert admission.tick(32.0) == []
+    assert admission.leave("a", 33.0)[0] is big
 
 
 def test_programs_admitted_for_long_make_room_for_one_that_waits() -> None:
@@ -277,10 +317,23 @@ def test_who_waited_long_is_not_turned_out_at_once() -> None:
     assert admission.ask("a", "s", 60, 0.0) is None
     big = held(admission, "big", 80, 0.0)
     assert admission.done("a", "s", 60, 31.0) == [big]
+    assert [one.id for one in admission._roster.active] == ["big"]
     admission.done("big", "s", 80, 32.0)
     back = held(admission, "a", 60, 32.0)
     assert admission.ask("big", "s", 85, 60.0) is None
     assert admission.done("big", "s", 85, 63.0) == [back]
+
+
+def test_room_is_kept_for_one_turn_of_who_waited_not_for_all() -> None:
+    """Once a program has got a turn it is no longer ahead of all others, though more of its turns wait."""
+    admission = tight(100, patience=30.0)
+    assert admission.ask("a", "s", 70, 0.0) is None
+    assert admission.ask("b", "s", 20, 0.0) is None
+    first = held(admission, "big", 40, 0.0, session="x")
+    second = held(admission, "big", 90, 0.0, session="y")
+    assert admission.done("a", "s", 0, 31.0) == [first]
+    assert second.state == "held"
+    assert admission.ask("late", "s", 10, 32.0) is None
 
 
 # -- cancelling ------------------------------------------------------------------------------------------------
@@ -436,6 +489,7 @@ class AnyHistory(RuleBasedStateMachine):
             for one in program.sessions.values():
                 whole.add(one.tokens, one.fixed, 1.0)
         assert roster.known == whole.tokens
+        assert set(roster.active) == {p for p in roster.programs.values() if p.admitted is not None or p.flying}
         flying = {(p.id, name) for p in roster.programs.values() for name, one in p.sessions.items() if one.flying}
         assert flying == set(self.flying)
 

@@ -13,7 +13,7 @@ from .town import CPU, GPU, Case, Regime, p95
 
 @pytest.mark.parametrize("regime", [CPU, GPU], ids=lambda one: one.name)
 def test_programs_finish_sooner_when_they_do_not_fit(regime: Regime) -> None:
-    """Sixteen programs of four times the pool take 0.7 of the mean time at most, and no longer at the 95th percentile."""
+    """Of four times the pool, programs take 0.7 of the mean time at most, and no longer at the 95th percentile."""
     case = Case(regime, 16, 4)
     for seed in range(3):
         plain, ours = case.run(None, seed), case.run(Admission, seed)
