@@ -26,6 +26,7 @@ TRACE_HELP = (
     "shape tool loops by this recording, JSON lines, gzipped or not: AgentCgroup's agent runs on SWE-rebench tasks or "
     "kv-cache-tester's Claude Code sessions, both public (default: made-up runs with their statistics)"
 )
+STILL_HELP = "repeat rounds in which other processes took more of the machine than this (0.2)"
 WORKING_SET: Final = {"cpu": 8_000, "cuda": 480_000}
 CONTEXT: Final = {"cpu": 8_192, "cuda": 131_072}
 PRESSURES: Final = {"none": 0.5}
@@ -36,8 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--live", action="store_true", help="run programs on real engines")
-    how.add_argument("--soak", type=float, nargs="?", const=600.0, metavar="SECONDS",
-                     help="random hints, aborts and cancels at full load on one engine of ours (600)")  # fmt: skip
+    how.add_argument(
+        "--soak",
+        type=float,
+        nargs="?",
+        const=600.0,
+        metavar="SECONDS",
+        help="random hints, aborts and cancels at full load on one engine of ours (600)",
+    )
     parser.add_argument("--quick", action="store_true", help="two small rows, two engines, one round")
     parser.add_argument("--contestants", metavar="all|NAME,NAME", help="who takes part beside lru")
     parser.add_argument("--workloads", metavar="NAME,NAME", help="loops, flow, branches")
@@ -52,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the engines run (cpu)")
     parser.add_argument("--model", help="model to serve (cpu: the default one; cuda: random weights of an 8B Llama)")
     parser.add_argument("--load-format", default=None, help="dummy serves random weights of the model's shape")
+    parser.add_argument("--still", type=float, default=0.2, metavar="SHARE", help=STILL_HELP)
     parser.add_argument("--together", type=int, default=0, metavar="N", help="engines at once (as memory allows)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write kv.json, kv.md and the plots there")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
@@ -117,7 +125,8 @@ def _check(args: argparse.Namespace) -> None:
 def _plan(args: argparse.Namespace) -> Plan:
     from agentrt.benchmarks.kv.plan import Plan
 
-    return Plan(tuple(_cells(args)), 1 if args.quick else args.rounds, args.device, args.together)
+    rounds, still = (1, 1.0) if args.quick else (args.rounds, args.still)
+    return Plan(tuple(_cells(args)), rounds, args.device, args.together, still=still)
 
 
 def _cells(args: argparse.Namespace) -> list[Cell]:

@@ -35,10 +35,11 @@ class Score:
         return median(getattr(one, measure) for one in self.samples) if self.samples else None
 
     def over_reference(self, measure: str) -> list[float]:
-        """In each round, the measure over the reference's."""
+        """In each round, the measure over the reference's; nothing where that was 0."""
         return [
-            getattr(mine, measure) / getattr(other, measure)
+            getattr(mine, measure) / base
             for mine, other in zip(self.samples, self.beside, strict=True)
+            if (base := getattr(other, measure)) > 0
         ]
 
     @property
@@ -79,7 +80,8 @@ class Row:
         if against is None or not score.samples or not against.samples:
             return None
         pairs = zip(score.over_reference(measure), against.over_reference(measure), strict=False)
-        return median(mine / theirs for mine, theirs in pairs)
+        ratios = [mine / theirs for mine, theirs in pairs if theirs > 0]
+        return median(ratios) if ratios else None
 
 
 def hold(plan: Plan, start: Start, note: Note) -> Iterator[Row]:
@@ -106,14 +108,31 @@ def _rounds(row: Row, batch: Sequence[Contestant], engines: Mapping[str, Served]
     taking_part = [score for score in row.scores if score.contestant.name in names]
     if len(taking_part) == 1 and row.reference.samples:
         return  # the reference alone, which has run in another batch
-    for number in range(plan.rounds):
-        turn = number % len(taking_part)
-        found: dict[str, Sample] = {}
-        for score in taking_part[turn:] + taking_part[:turn]:
-            if not score.problem:
-                note(f"{row.cell.name}, round {number + 1} of {plan.rounds}: {score.contestant.name}")
-                _take(score, row.cell, engines, plan.patience, found)
+    held: list[dict[str, Sample]] = []
+    for number in range(2 * plan.rounds):
+        note(f"{row.cell.name}, round {number + 1}")
+        held.append(_round(taking_part, number, row.cell, engines, plan))
+        if sum(_disturbed(found) <= plan.still for found in held) == plan.rounds:
+            break
+    for found in sorted(held, key=_disturbed)[: plan.rounds]:
         _keep(row, taking_part, found, plan.rounds)
+
+
+def _disturbed(found: Mapping[str, Sample]) -> float:
+    """The largest share of the machine that others took in a round."""
+    return max((one.others for one in found.values()), default=1.0)
+
+
+def _round(
+    scores: Sequence[Score], number: int, cell: Cell, engines: Mapping[str, Served], plan: Plan
+) -> dict[str, Sample]:
+    """Let each take its turn, beginning with another one than the round before."""
+    turn = number % len(scores)
+    found: dict[str, Sample] = {}
+    for score in [*scores[turn:], *scores[:turn]]:
+        if not score.problem:
+            _take(score, cell, engines, plan.patience, found)
+    return found
 
 
 def _take(score: Score, cell: Cell, engines: Mapping[str, Served], patience: float, found: dict[str, Sample]) -> None:

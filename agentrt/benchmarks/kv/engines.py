@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx
 
 from agentrt.benchmarks.kv.contestants import TLRU, Contestant
 from agentrt.benchmarks.kv.contestants import Engine as Kind
-from agentrt.engine import Engine, EngineSpec, start
+from agentrt.engine import EngineSpec, start
 from agentrt.errors import StartError
 from agentrt.executors.chat import chat_message
 from agentrt.types import Message
@@ -57,11 +57,39 @@ class Setting:
         )
 
 
-class Served:
-    """One running engine and what is asked of it outside of runs. Counters are those of ``/metrics`` and of ours."""
+class Address(Protocol):
+    """Where an engine answers: what ``agentrt.engine.Engine`` says of itself."""
 
-    def __init__(self, engine: Engine, client: httpx.Client) -> None:
+    @property
+    def url(self) -> str:
+        """Without a path."""
+        ...
+
+    @property
+    def api_key(self) -> str:
+        """What requests carry."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """What requests call its model."""
+        ...
+
+    def exit_story(self) -> str | None:
+        """How it ended, ``None`` while it runs."""
+        ...
+
+
+class Served:
+    """One running engine and what is asked of it outside of runs.
+
+    ``session`` is the one of its processes, ``log`` the file that they write to.
+    """
+
+    def __init__(self, engine: Address, client: httpx.Client, *, session: int = 0, log: str = "") -> None:
         self.engine = engine
+        self.session = session
+        self.log = log
         self._client = client
         self._fixed: dict[Message, int] = {}
 
@@ -81,12 +109,6 @@ class Served:
         """Every sample of ``/metrics`` about the cache, summed over labels that tell processes apart."""
         answer = self._client.get("/metrics")
         return read_metrics(answer.text) if answer.status_code == 200 else {}
-
-    def state(self) -> dict[str, Any]:
-        """What hints hold, as our plugin tells; empty for a stock engine."""
-        answer = self._client.get("/agentrt/kv")
-        found = answer.json() if answer.status_code == 200 else {}
-        return found if isinstance(found, dict) else {}
 
     def fixed(self, system: Message) -> int:
         """How many tokens all prompts have in common that begin with this system message."""
@@ -138,7 +160,7 @@ def served(
             stack.callback(engine.stop)
             headers = {"authorization": f"Bearer {engine.api_key}"}
             client = httpx.Client(base_url=engine.url, headers=headers, timeout=2 * FLUSH_S, trust_env=False)
-            found[kind.key] = Served(engine, stack.enter_context(client))
+            found[kind.key] = Served(engine, stack.enter_context(client), session=engine.info.pid, log=engine.info.log)
         yield found
 
 

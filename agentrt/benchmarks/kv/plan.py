@@ -16,6 +16,7 @@ ROOM: Final = 1.05
 """A pool is used only where the largest context, times this, fits into it."""
 
 STOCK: Final = "lru,slru,priority,tlru,session"
+HICACHE: Final = "hicache"
 FAULTS: Final = "dropped,delayed,random"
 HOST_SCARCE: Final = 1.5
 HOST_AMPLE: Final = 6.0
@@ -56,13 +57,16 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All cells and how often each is run. ``device`` is cpu or cuda; ``together`` engines run at once, 0 for as many
-    as memory holds; ``patience`` is the seconds after which a run is given up."""
+    as memory holds; ``patience`` is the seconds after which a run is given up. A round in which other processes took
+    more than ``still`` of the machine is repeated, at most as many times as there are rounds; the least disturbed
+    count."""
 
     cells: tuple[Cell, ...]
     rounds: int = 3
     device: str = "cpu"
     together: int = 0
     patience: float = 600.0
+    still: float = 1.0
 
 
 def standard(workloads: dict[str, Workload], base: Size) -> list[Cell]:
@@ -85,8 +89,14 @@ def standard(workloads: dict[str, Workload], base: Size) -> list[Cell]:
 
 
 def hosts() -> tuple[Contestant, ...]:
-    """Those with a host tier, without the reference, which has none."""
-    return tuple(one for one in named("hicache,host") if one.engine.tiers == 2)
+    """Stock HiCache and ours with a host tier."""
+    return _tiered(named("host"))
+
+
+def _tiered(contestants: Sequence[Contestant]) -> tuple[Contestant, ...]:
+    """Those with a host tier, measured beside stock HiCache; nobody when none has one."""
+    names = [one.name for one in contestants if one.engine.tiers == 2]
+    return tuple(one for one in named(",".join([HICACHE, *names])) if one.engine.tiers == 2) if names else ()
 
 
 def quick(workloads: dict[str, Workload], base: Size) -> list[Cell]:
@@ -108,7 +118,7 @@ def crossed(
     """Every workload with every number of programs at every pressure. Contestants with a host tier get rows of their
     own. Raises ``ConfigError`` when nothing fits."""
     flat = tuple(one for one in contestants if one.engine.tiers == 1)
-    tiered = tuple(one for one in contestants if one.engine.tiers == 2)
+    tiered = _tiered(contestants)
     cells = []
     for workload in workloads:
         for count in programs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
+from statistics import median
 from typing import Any, Final
 
 from agentrt.benchmarks.kv.contest import Row, Score
@@ -13,8 +14,18 @@ from agentrt.benchmarks.kv.verdicts import Verdict, verdicts
 from agentrt.benchmarks.overhead.table import environment as machine
 
 COLUMNS: Final = (
-    "", "mean s", "p50", "p95", "first token s", "cached", "regenerated", "/ Bélády", "mean / best stock", "p95 / best",
-)  # fmt: skip
+    "",
+    "mean s",
+    "p50",
+    "p95",
+    "first token s",
+    "engine CPU s",
+    "cached",
+    "regenerated",
+    "/ Bélády",
+    "mean / best stock",
+    "p95 / best",
+)
 
 
 def environment(device: str) -> dict[str, str]:
@@ -40,7 +51,7 @@ def cells(row: Row, score: Score) -> list[str]:
         return [score.contestant.name, f"no result: {score.problem}", *[""] * (len(COLUMNS) - 2)]
     prompt = sum(one.prompt for one in score.samples)
     cached = sum(one.cached for one in score.samples) / prompt if prompt else 0.0
-    times = [_number(score.median(measure), 2) for measure in ("mean", "p50", "p95", "first_token")]
+    times = [_number(score.median(measure), 2) for measure in ("mean", "p50", "p95", "first_token", "engine_s")]
     ratios = [_number(row.ratio(score, measure), 2) for measure in ("mean", "p95")]
     regenerated = f"{score.median('regenerated') or 0:,.0f}"
     return [score.contestant.name, *times, f"{cached:.0%}", regenerated, _number(score.over_oracle, 2), *ratios]
@@ -54,7 +65,7 @@ def as_text(rows: Sequence[Row], rounds: int, device: str) -> str:
         parts.append(_aligned([list(COLUMNS), *(cells(row, score) for score in row.scores)]))
         parts.append("")
     found = [list(_PROMISE), *(_promise(one) for one in verdicts(rows))]
-    parts += [_aligned(found), "", _footer(rounds, device)]
+    parts += [_aligned(found), "", _footer(rows, rounds, device)]
     return "\n".join(parts)
 
 
@@ -64,7 +75,7 @@ def as_markdown(rows: Sequence[Row], rounds: int, device: str) -> str:
     for row in rows:
         parts += [f"### {row.cell.name}", "", described(row.cell).capitalize() + ".", ""]
         parts += [_table([list(COLUMNS), *(cells(row, score) for score in row.scores)]), ""]
-    return "\n".join([*parts, _footer(rounds, device), ""])
+    return "\n".join([*parts, _footer(rows, rounds, device), ""])
 
 
 def as_json(rows: Sequence[Row], rounds: int, device: str) -> dict[str, Any]:
@@ -109,6 +120,7 @@ def _score_json(row: Row, score: Score) -> dict[str, Any]:
         "mean_over_best_stock": row.ratio(score),
         "p95_over_best_stock": row.ratio(score, "p95"),
         "first_token_over_best_stock": row.ratio(score, "first_token"),
+        "engine_cpu_over_best_stock": row.ratio(score, "engine_s"),
         "regenerated_over_belady": score.over_oracle,
         "rounds": [one.to_json() for one in score.samples],
         "reference_means": [one.mean for one in score.beside],
@@ -149,9 +161,12 @@ def _table(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *body])
 
 
-def _footer(rounds: int, device: str) -> str:
+def _footer(rows: Sequence[Row], rounds: int, device: str) -> str:
     where = ", ".join(f"{name} {value}" for name, value in environment(device).items())
+    shares = [one.others for row in rows for score in row.scores for one in score.samples]
+    disturbed = f"{median(shares):.0%} of the machine in the median run, {max(shares):.0%} at most" if shares else "-"
     return (
         f"Medians of {rounds} rounds in which all took turns; ratios are taken within a round. `cached`: share of all "
-        f"prompt tokens. `regenerated`: prefix tokens that had been in the cache and were computed again.\n{where}"
+        f"prompt tokens. `regenerated`: prefix tokens that had been in the cache and were computed again. Other "
+        f"processes took {disturbed}.\n{where}"
     )

@@ -10,6 +10,7 @@ from itertools import count
 from statistics import fmean, median
 from typing import Any
 
+from agentrt.benchmarks.kv import meter
 from agentrt.benchmarks.kv.contestants import Contestant
 from agentrt.benchmarks.kv.engines import Served
 from agentrt.benchmarks.kv.probe import Change, Probe, Turn, accesses
@@ -32,6 +33,7 @@ class Sample:
     from their start. ``first`` are the times to first token of all turns. ``regenerated`` prefix tokens were in the
     cache before and were computed again; ``oracle`` is how many of those even Bélády's order could not have kept on
     this very sequence. ``hint_s`` is CPU time of this process for hints, ``steps`` how many steps the runs had.
+    ``engine_s`` is CPU time of the engine, ``others`` the share of the machine that was neither its nor ours.
     """
 
     jobs: tuple[float, ...]
@@ -43,6 +45,8 @@ class Sample:
     oracle: int
     hint_s: float
     steps: int
+    engine_s: float = 0.0
+    others: float = 0.0
     counters: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -80,7 +84,7 @@ def at(values: Sequence[float], share: float) -> float:
 async def once(contestant: Contestant, server: Served, pool: int, workload: Workload, size: Size) -> Sample:
     """Run the workload's programs to their ends. Raises what a program raises."""
     engine, jobs = server.engine, workload.jobs(size)
-    before = server.counters()
+    before, began = server.counters(), meter.read(server.session)
     inner = SGLangExecutor(engine.url, model=engine.model, api_key=engine.api_key, extra=FIXED_REPLY)
     fault = contestant.fault
     probe = Probe(
@@ -93,10 +97,11 @@ async def once(contestant: Contestant, server: Served, pool: int, workload: Work
         results = await asyncio.gather(*(_arrive(job, runtime, started) for job in jobs))
     for result in results:
         _ = result.output  # raises for a run that failed
-    after = server.counters()
+    after, ended = server.counters(), meter.read(server.session)
     hint_s = publishers_spent(runtime.desk.publishers) if runtime.desk is not None else 0.0
     counters = {name: value - before.get(name, 0.0) for name, value in after.items() if value != before.get(name, 0.0)}
-    return sample_of(probe.turns, results, started, server, pool, workload.warm, hint_s, counters)
+    found = sample_of(probe.turns, results, started, server, pool, workload.warm, hint_s, counters)
+    return replace(found, engine_s=ended.engine - began.engine, others=meter.others(began, ended))
 
 
 async def _arrive(job: Job, runtime: Runtime, started: dict[str, float]) -> RunResult[Any]:

@@ -111,7 +111,7 @@ async def _after(server: Served, client: httpx.AsyncClient, tally: Tally) -> Non
         await asyncio.to_thread(server.flush)
     except Exception as error:  # noqa: BLE001 - whatever it is, the engine is not as it should be
         tally.fault(f"afterwards: {type(error).__name__}: {error}")
-    log = await asyncio.to_thread(Path(server.engine.info.log).read_text, errors="replace")
+    log = await asyncio.to_thread(Path(server.log).read_text, errors="replace")
     for line in log.splitlines():
         if any(word in line for word in LEAKS) and "server_args=" not in line:
             tally.fault(f"the log says: {line[:200]}")
