@@ -24,7 +24,7 @@ from agentrt.runtime.kv.tracker import Prompt, Tracker
 
 _log = logging.getLogger("agentrt")
 
-SOON: Final = 0.02
+SOON: Final = 0.05
 """Seconds that news may wait for more, so that a step that ends and the one that follows make one batch."""
 
 SWEEP: Final = 1.0
