@@ -51,6 +51,16 @@ def test_what_the_caller_gives_wins_except_for_what_protects_the_engine() -> Non
     assert (args["host"], args["port"], args["api_key"]) == ("127.0.0.1", 3, "secret")
 
 
+def test_engines_use_the_hinted_tree_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines evict by hint; who sets SGLang's own variable gets the tree they name."""
+    name = "SGLANG_UNIFIED_RADIX_TREE_CORE_BACKEND"
+    model = Model("a/b", "a/b")
+    monkeypatch.delenv(name, raising=False)
+    assert engine_environment("cpu", model, Path("/plugin"))[name] == "agentrt"
+    monkeypatch.setenv(name, "rust")
+    assert engine_environment("cpu", model, Path("/plugin"))[name] == "rust"
+
+
 def test_on_a_gpu_sglang_is_left_as_it_is() -> None:
     """No CPU platform, no CPU flags; the second tier and the sizes as asked for."""
     args = server_args(EngineSpec(context_length=9, host_tier_ratio=2.0), "cuda", MODEL, 3, "secret")

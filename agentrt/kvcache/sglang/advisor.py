@@ -108,6 +108,11 @@ class Advisor:
             self.ledger.counts.loaded += tokens
 
     @guarded
+    def landed(self) -> None:
+        """A load has arrived."""
+        self.prefetcher.run()
+
+    @guarded
     def backed(self, host: int) -> None:
         """There is a host tier of so many tokens."""
         self.ledger.host = host

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from agentrt.kvcache.sglang.tree import HintedTreeCore
 
 MOST: Final = 8192
-"""Tokens in one prefetch. A request that must load for itself waits behind it on the same stream: at 128 KB a token
-and 25 GB a second 40 ms at most."""
+"""Tokens in one prefetch; the next starts when it has arrived. A request that must load for itself waits behind it on
+the same stream: at 128 KB a token and 25 GB a second 40 ms at most."""
 
 SPARE: Final = 20
 """One part in this many of the pool is left alone, for requests that are decoding."""
@@ -59,7 +59,7 @@ class Prefetcher:
         return bool(self.flights)
 
     def run(self) -> None:
-        """Start what is wanted and has room; the rest is tried again after the next message."""
+        """Start what is wanted and has room; the rest is tried again after the next arrival or message."""
         ledger = self.tree.advisor.ledger
         if not ledger.wanted or not self.able or self.flying:
             return

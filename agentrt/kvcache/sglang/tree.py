@@ -36,8 +36,8 @@ DEFAULT_BUDGET: Final = 0.9
 
 WATCHED: Final = (
     "_evict_host_leaf", "_remove_leaf_from_parent", "_split_node", "_unevict_node_on_insert", "begin_insert",
-    "commit_load_back", "demote", "drive_host_eviction", "evict_device_leaf", "evict_device_start", "reset",
-    "resume_insert", "set_hicache_enabled",
+    "commit_load_back", "demote", "drive_host_eviction", "evict_device_leaf", "evict_device_start", "finish_load_back",
+    "reset", "resume_insert", "set_hicache_enabled",
 )  # fmt: skip
 """What of the stock core we override. A release that renamed one would silently stop telling us."""
 
@@ -220,6 +220,11 @@ class HintedTreeCore(UnifiedTreeCore):  # type: ignore[misc]  # SGLang's classes
         actions = super().commit_load_back(node_id, device_indices, kv_xfer, comp_xfers)
         self.advisor.restored([self._node_arena[one] for one in kv_xfer.nodes_to_load or ()], len(device_indices))
         return actions
+
+    def finish_load_back(self, anchor_node_id: int) -> None:
+        """Note that a load has arrived, on all ranks: the next prefetch may start."""
+        super().finish_load_back(anchor_node_id)
+        self.advisor.landed()
 
 
 def sizes(node: Any) -> tuple[int, int]:

@@ -40,7 +40,7 @@ from sglang.srt.mem_cache.unified_radix_cache import UnifiedRadixCache  # noqa: 
 from sglang.srt.server_args import ServerArgs  # noqa: E402
 
 from agentrt.kvcache.hints import Hint, Subject  # noqa: E402
-from agentrt.kvcache.sglang import host_pool, tree  # noqa: E402
+from agentrt.kvcache.sglang import host_pool, prefetch, tree  # noqa: E402
 
 LONG = 40
 """Tokens of a context."""
@@ -161,7 +161,9 @@ class Served:
         self.cache.evict(EvictParams(num_tokens=tokens))
 
     def check(self):
-        """SGLang's own sanity check, and the ledger's places are those of the tree."""
+        """SGLang's own sanity check, which is for an engine at rest, and the ledger's places are those of the tree."""
+        while self.cache.cache_controller and self.cache.ongoing_load_back:
+            self.events()
         self.cache.sanity_check()
         held = sum(len(self.core.node_by_id(at).key) for at in self.core._node_arena if self.on_device(at))
         assert held + self.slots.available_size() == self.pool, (held, self.slots.available_size())
@@ -460,6 +462,26 @@ def prefetch_takes_only_what_is_worth_less():
     served.check()
 
 
+def long_prefetches_come_in_parts():
+    """A prefetch of many tokens is loaded in parts, one after the other, so that requests can load in between."""
+    served = Served(pool=400, host=8)
+    long = [*prompt(1), *prompt(2), *prompt(3)]
+    for end in (1, 2, 3):
+        served.ask(long[: end * LONG], "s1")
+    served.evict(400)
+    prefetch.MOST, most = LONG + 1, prefetch.MOST
+    try:
+        served.hint("s1", prefetch=True)
+        for arrived in (1, 2, 3):
+            assert served.match(long) == (arrived * LONG, (3 - arrived) * LONG)
+            served.events()
+    finally:
+        prefetch.MOST = most
+    assert not served.core.prefetcher.flying
+    assert served.right(long)
+    served.check()
+
+
 def prefetch_evicts_nothing_more_urgent():
     """Where all that is on the device is needed sooner, a prefetch waits."""
     served = Served(pool=200, host=8)
@@ -571,7 +593,8 @@ CHECKS = [
     urgency_orders_the_hinted, a_shared_prefix_outlives_its_branches, sessions_of_sglang_do_not_outrank_hints,
     a_fixed_prompt_ends_at_a_node, tenants_are_apart, a_flush_forgets_places,
     a_fault_costs_the_hints_alone, the_host_has_its_own_order,
-    prefetch_brings_a_context_back, prefetch_takes_only_what_is_worth_less, prefetch_evicts_nothing_more_urgent,
+    prefetch_brings_a_context_back, prefetch_takes_only_what_is_worth_less,
+    long_prefetches_come_in_parts, prefetch_evicts_nothing_more_urgent,
     prefetch_in_vain_is_counted, requests_on_a_loading_path_are_passed_over, any_sequence_keeps_the_books,
 ]  # fmt: skip
 
