@@ -170,6 +170,14 @@ class Served:
         if self.ledger is not None:
             places = {*self.ledger.owners.by_node, *self.ledger._leaves, *self.ledger.ranking.tiers[0].by_node}
             assert places <= self.core._node_arena.keys()
+            assert self.ranks() == self.ranks(anew=True)
+
+    def ranks(self, anew=False):
+        """The rank of every node in both tiers; ``anew`` trusts nothing that was kept of earlier rankings."""
+        self.ledger.ranking._shape += anew
+        self.ledger.dirty = True
+        self.ledger.refresh()
+        return [self.ledger.rank(node_id, tier) for node_id in self.core._node_arena for tier in (0, 1)]
 
     def on_device(self, node_id):
         node = self.core.node_by_id(node_id)
