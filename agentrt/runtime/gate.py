@@ -78,8 +78,9 @@ class Gate:
 
     def leave(self, program: str, session: str | None = None) -> None:
         """A run has ended, or one of its sessions: what it held is free. Call it for every run."""
-        over = [session] if session is not None else self._sessions.pop(program, ())
-        for one in over:
+        if session is not None:
+            self._sessions.get(program, set()).discard(session)
+        for one in [session] if session is not None else self._sessions.pop(program, ()):
             self.chains.forget(one)
             self.sizes.forget(one)
         if self.admission is not None:
