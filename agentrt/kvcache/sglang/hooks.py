@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from sglang.srt.arg_groups.choices import add_attention_backend_choices
@@ -26,6 +28,7 @@ def install() -> None:
     HookRegistry.register(
         "sglang.srt.managers.schedule_policy.PrefillAdder.add_one_req", prefetch.pass_over_loading, HookType.AROUND
     )
+    HookRegistry.register("sglang.srt.mem_cache.unified_radix_cache.UnifiedRadixCache._evict", evict, HookType.AROUND)
     control.install()
 
 
@@ -34,6 +37,12 @@ def hinted_tree(params: Any, components: dict[Any, Any]) -> Any:
     from agentrt.kvcache.sglang import tree
 
     return tree.build(params, components)
+
+
+def evict(stock: Callable[..., Any], cache: Any, *args: Any, **named: Any) -> Any:
+    """Around the eviction of any tree; only ours, which scheduler processes have imported, is told of it."""
+    tree = sys.modules.get("agentrt.kvcache.sglang.tree")
+    return stock(cache, *args, **named) if tree is None else tree.towards_goal(stock, cache, *args, **named)
 
 
 def redact(logged: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:

@@ -34,10 +34,14 @@ BUDGET: Final = "AGENTRT_KV_BUDGET"
 
 DEFAULT_BUDGET: Final = 0.9
 
+CHUNK: Final = 64
+"""Tokens: the least that is evicted of a hinted node, and the least that is kept of it. Smaller pieces would have every
+step of a decoding batch evict, and leave a tree of crumbs."""
+
 WATCHED: Final = (
     "_evict_host_leaf", "_remove_leaf_from_parent", "_split_node", "_unevict_node_on_insert", "begin_insert",
-    "commit_load_back", "demote", "drive_host_eviction", "evict_device_leaf", "evict_device_start", "finish_load_back",
-    "reset", "resume_insert", "set_hicache_enabled",
+    "commit_load_back", "demote", "drive_host_eviction", "evict_device_leaf", "evict_device_next_node",
+    "evict_device_start", "finish_load_back", "reset", "resume_insert", "set_hicache_enabled",
 )  # fmt: skip
 """What of the stock core we override. A release that renamed one would silently stop telling us."""
 
@@ -81,6 +85,7 @@ class HintedTreeCore(UnifiedTreeCore):  # type: ignore[misc]  # SGLang's classes
             then=self.prefetcher.run,
         )
         self.advisor = Advisor(ledger, self.prefetcher)
+        self.goal: int | None = None
         self._inserting: Any = None
         super().__init__(params, components)
         self.full: Any = components[FULL]
@@ -174,6 +179,26 @@ class HintedTreeCore(UnifiedTreeCore):  # type: ignore[misc]  # SGLang's classes
             self.full.session_ref_eviction_strategy = self.order(DEVICE)
         super().evict_device_start(component_type, request_cnt)
 
+    def evict_device_next_node(self, component_type: Any, tracker: Any) -> Any:
+        """Choose the next leaf to evict, and cut off its start where less is enough."""
+        result = super().evict_device_next_node(component_type, tracker)
+        if component_type is FULL and result.node_id is not None:
+            self._spare(self._node_arena[result.node_id])
+        return result
+
+    def _spare(self, node: Any) -> None:
+        """Keep the start of a hinted context that has to give way: it is still a prefix of what comes back.
+
+        Nodes are as long as turns, and evicting the last one whole would free far more than is needed. Without a hint
+        it goes whole, as in the stock tree.
+        """
+        if self.goal is None or (self.advisor.rank(node, DEVICE) or 0) <= 0:
+            return
+        short = self.goal - self.cache._component_available_size(FULL)
+        kept = (len(node.key) - max(short, CHUNK)) // self.page_size * self.page_size
+        if kept >= CHUNK:
+            self._cut(node, kept)
+
     def drive_host_eviction(self, component_type: Any, num_tokens: int) -> Any:
         """Evict from the host tier in its own order. It may run within an eviction from the device."""
         if component_type is not FULL:
@@ -225,6 +250,18 @@ class HintedTreeCore(UnifiedTreeCore):  # type: ignore[misc]  # SGLang's classes
         """Note that a load has arrived, on all ranks: the next prefetch may start."""
         super().finish_load_back(anchor_node_id)
         self.advisor.landed()
+
+
+def towards_goal(evict: Callable[..., Any], cache: Any, params: Any, *args: Any, **named: Any) -> Any:
+    """Around SGLang's ``UnifiedRadixCache._evict``: tell our tree how many tokens have to be free in the end."""
+    tree = cache.tree_core
+    if not isinstance(tree, HintedTreeCore):
+        return evict(cache, params, *args, **named)
+    before, tree.goal = tree.goal, cache._component_available_size(FULL) + params.num_tokens
+    try:
+        return evict(cache, params, *args, **named)
+    finally:
+        tree.goal = before
 
 
 def sizes(node: Any) -> tuple[int, int]:

@@ -305,6 +305,24 @@ def urgency_orders_the_hinted():
     assert gone == [2, 4, 1, 3], gone
 
 
+def a_hinted_context_gives_way_from_its_end():
+    """Of a hinted context only as much goes as is needed, from its end; an unhinted one goes whole, as in stock."""
+    served = Served(pool=2000)
+    served.ask(prompt(1, 900), "s1")
+    served.ask(prompt(2, 900), "s2")
+    served.hint("s1", "s2", steps=1)
+    served.hint("s2", steps=5)
+    served.evict(300)
+    assert [served.match(prompt(name, 900))[0] for name in (1, 2)] == [900, 900 - 300]
+    served.evict(3)
+    assert served.match(prompt(2, 900))[0] == 900 - 300 - 64, "not in crumbs"
+    served.hint("s2", keep=0.0)
+    served.evict(100)
+    assert [served.match(prompt(name, 900))[0] for name in (1, 2)] == [900, 0]
+    assert served.right(prompt(1, 900))
+    served.check()
+
+
 def a_shared_prefix_outlives_its_branches():
     """A shared start is kept for the soonest of the contexts that need it, and each branch for its own."""
     served = Served(pool=200)
@@ -598,7 +616,7 @@ def jumble(served, dice):
 CHECKS = [
     the_tree_is_ours, another_release_gets_the_stock_tree, the_budget_is_read_from_the_environment,
     without_hints_it_is_the_stock_tree, hinted_survives_a_flood, an_expired_hint_loses_its_privilege,
-    urgency_orders_the_hinted, a_shared_prefix_outlives_its_branches, sessions_of_sglang_do_not_outrank_hints,
+    urgency_orders_the_hinted, a_hinted_context_gives_way_from_its_end, a_shared_prefix_outlives_its_branches, sessions_of_sglang_do_not_outrank_hints,
     a_fixed_prompt_ends_at_a_node, tenants_are_apart, a_flush_forgets_places,
     a_fault_costs_the_hints_alone, the_host_has_its_own_order,
     prefetch_brings_a_context_back, prefetch_takes_only_what_is_worth_less,
