@@ -12,7 +12,8 @@ from typing import Protocol, TypeAlias
 from agentrt.types import ModelReply, ModelRequest
 
 Emit: TypeAlias = Callable[[str], None]
-"""Takes each piece of text as it is generated; called only while ``execute`` runs."""
+"""Takes each piece of text as it is generated; called only while ``execute`` runs. An empty piece says that the
+reply has begun."""
 
 
 def ignore(text: str) -> None:

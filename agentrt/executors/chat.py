@@ -127,6 +127,8 @@ class ChatAssembler:
             self._pieces.append(text)
             self._emit(text)
         for call in delta.get("tool_calls") or ():
+            if not self._calls:
+                self._emit("")  # the reply has begun, and may have no text
             self._call_for(call).add(call)
         self._finish = choice.get("finish_reason") or self._finish
 
