@@ -37,7 +37,7 @@ from agentrt.kvcache.simulator.replay import belady, observed
 from agentrt.testing import ScriptedServer
 from agentrt.types import Message, ModelRequest, ToolSpec, Usage
 
-RUN = [Beat(100 * (turn + 2), "Bash", "pytest", 2.0) for turn in range(9)]
+RUN = [Beat(100 * (turn + 2), "Bash", "pytest", 2.0) for turn in range(25)]
 LOOPS, FLOW, BRANCHES = ToolLoops([RUN]), AgentFlow(), Branches()
 SIZE = Size(4000, 4, reply=4, time_scale=0.0)
 TAKES = Capability(protocol=1, version="test", pool=1 << 20, budget=0.9)
@@ -135,7 +135,7 @@ def test_a_tool_takes_its_recorded_time(engine: Emptied) -> None:
     """Turns wait for tools as long as the recording says, stretched by the time scale."""
     run = [replace(beat, seconds=1.0) for beat in RUN]
     quick, slow = (run_on(engine, ToolLoops([run]), replace(SIZE, time_scale=scale)) for scale in (0.0, 0.02))
-    assert min(slow.jobs) >= 5 * 0.02
+    assert min(slow.jobs) >= 9 * 0.02
     assert min(slow.jobs) - min(quick.jobs) < 1.0
 
 
@@ -177,11 +177,11 @@ def test_a_run_is_summed_up(engine: Emptied) -> None:
     """With an endless cache nothing is regenerated, every turn is counted, and times are in order."""
     found = run_on(engine, LOOPS, SIZE)
     assert (found.regenerated, found.oracle) == (0, 0)
-    assert len(found.first) == SIZE.programs * 6
+    assert len(found.first) == SIZE.programs * 10
     assert 0.5 * found.prompt < found.cached < found.prompt
     assert found.p50 <= found.p95 <= max(found.jobs)
     assert found.jobs == found.whole
-    assert found.steps == SIZE.programs * 11  # six turns and five tools each
+    assert found.steps == SIZE.programs * 19  # ten turns and nine tools each
 
 
 def test_the_warm_round_does_not_count(engine: Emptied) -> None:

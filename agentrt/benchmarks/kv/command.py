@@ -27,7 +27,7 @@ TRACE_HELP = (
     "kv-cache-tester's Claude Code sessions, both public (default: made-up runs with their statistics)"
 )
 STILL_HELP = "repeat rounds in which other processes took more of the machine than this (0.2)"
-WORKING_SET: Final = {"cpu": 8_000, "cuda": 480_000}
+WORKING_SET: Final = {"cpu": 6_400, "cuda": 480_000}
 CONTEXT: Final = {"cpu": 8_192, "cuda": 131_072}
 PRESSURES: Final = {"none": 0.5}
 
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pressure", metavar="none,2,4", help="working set over pool")
     parser.add_argument("--programs", metavar="1,4,16", help="programs at once")
     parser.add_argument("--rounds", type=int, default=3, help="rounds to take medians of (3)")
-    parser.add_argument("--working-set", type=int, metavar="TOKENS", help="contexts together (8000; cuda: 480000)")
+    parser.add_argument("--working-set", type=int, metavar="TOKENS", help="contexts together (6400; cuda: 480000)")
     parser.add_argument("--reply", type=int, default=4, help="tokens of each reply (4)")
     parser.add_argument("--time-scale", type=float, default=0.25, help="stretch of the tools' times (0.25)")
     parser.add_argument("--seed", type=int, default=1, help="of prompts and drawn runs (1)")

@@ -16,7 +16,10 @@ from agentrt.benchmarks.kv.given import Given, load
 from agentrt.benchmarks.kv.texts import MESSAGE_TOKENS, text
 from agentrt.benchmarks.kv.workloads.base import Job, Size
 
-TURNS: Final = 6
+TURNS: Final = 10
+FIRST: Final = 0.5
+"""Context of the first turn that is taken over that of the last: agents in full swing. A recorded run has dozens of
+turns, most of them with a large context; ten that began with an empty one would be half cold starts."""
 SHARED: Final = 0.1
 """Share of a context that all programs have in common: the system prompt."""
 LARGEST: Final = 1.5
@@ -56,7 +59,7 @@ class ToolLoops:
     about = "tool loops: one growing session a program, idle while its tools run"
 
     def __init__(self, runs: Sequence[Sequence[Beat]]) -> None:
-        grown = [growing(run) for run in runs]
+        grown = [in_full_swing(growing(run)) for run in runs]
         self._runs = [picked(run) for run in grown if len(run) >= TURNS]
 
     def largest(self, size: Size) -> int:
@@ -79,6 +82,11 @@ def growing(run: Sequence[Beat]) -> list[Beat]:
         if beat.context > (kept[-1].context if kept else 0):
             kept.append(beat)
     return kept
+
+
+def in_full_swing(run: Sequence[Beat]) -> list[Beat]:
+    """The beats from where the context is ``FIRST`` of the last one."""
+    return [beat for beat in run if beat.context >= FIRST * run[-1].context]
 
 
 def drawn(draw: random.Random, runs: Sequence[list[Beat]], count: int) -> list[list[Beat]]:
