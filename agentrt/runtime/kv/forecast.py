@@ -7,8 +7,8 @@ so each get their own answer. The template's answer for a place never changes, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from typing import Final
 
 from agentrt.graph.analysis import live_view, steps_to_execution
@@ -39,9 +39,9 @@ class Forecast:
         self._agents: dict[str, tuple[TemplateId, ...]] = {}
         self.steps = lru_cache(1024)(self._template_steps)
 
-    def look(self, live: Iterable[Node], now: float) -> Outlook:
-        """What can be said at this moment; ``now`` is in seconds of the run's clock."""
-        return Outlook(self, list(live), now)
+    def look(self, live: Mapping[StepId, Node], now: float) -> Outlook:
+        """What can be said at this moment of unfinished steps; ``now`` is in seconds of the run's clock."""
+        return Outlook(self, live, now)
 
     def stands(self, node: Node) -> tuple[TemplateId, ...]:
         """Where a step of the run may stand in the template."""
@@ -69,17 +69,25 @@ class Forecast:
 class Outlook:
     """The forecast at one instant; everything in it is found out at most once, and only when asked for."""
 
-    def __init__(self, forecast: Forecast, live: list[Node], now: float) -> None:
+    def __init__(self, forecast: Forecast, live: Mapping[StepId, Node], now: float) -> None:
         self._forecast = forecast
-        self._now = now
-        self._pending = [node for node in live if node.session and node.status in ("pending", "ready")]
-        running = [node for node in live if node.status == "running"]
-        holders = {node.parent for node in running}
-        self._running = [node for node in running if node not in holders]
         self._live = live
+        self._now = now
         self._called: Mapping[str, int] | None = None
         self._everywhere: Mapping[TemplateId, int] | None = None
         self._back: dict[SessionId, list[Node]] | None = None
+
+    @cached_property
+    def _running(self) -> list[Node]:
+        """The steps that run, without those that only hold another running one."""
+        running = [node for node in self._live.values() if node.status == "running"]
+        holders = {node.parent for node in running}
+        return [node for node in running if node not in holders]
+
+    @cached_property
+    def _pending(self) -> list[Node]:
+        """The turns that are called and wait for what they take."""
+        return [node for node in self._live.values() if node.session and node.status in ("pending", "ready")]
 
     def session(self, session: SessionId, agent: str, last: Node | None) -> tuple[int | None, float | None]:
         """Steps and seconds to the session's next turn; ``last`` is its last one."""
@@ -109,7 +117,7 @@ class Outlook:
         if not called:
             return None
         if self._called is None:
-            self._called = steps_to_execution(live_view(self._live))
+            self._called = steps_to_execution(live_view(self._live.values()))
         return min((self._called[node.id] for node in called if node.id in self._called), default=None)
 
     def _from(self, node: Node, agent: str) -> int | None:

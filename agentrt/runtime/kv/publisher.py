@@ -27,8 +27,11 @@ _log = logging.getLogger("agentrt")
 SOON: Final = 0.05
 """Seconds that news may wait for more, so that a step that ends and the one that follows make one batch."""
 
-SWEEP: Final = 1.0
-"""Seconds between looks at everything while tools run: then time alone changes what is expected."""
+SWEEP: Final = 2.0
+"""Seconds between looks at runs whose tools run: then time alone changes what is expected."""
+
+RENEW: Final = 10.0
+"""Seconds after which a run is looked at in any case, so that what was told of it does not run out."""
 
 SETBACK: Final = 5.0
 """Seconds without trying after the engine could not be told."""
@@ -74,6 +77,7 @@ class Publisher:
         self._wall = wall
         self._trackers: set[Tracker] = set()
         self._moved: set[Tracker] = set()
+        self._looked: dict[Tracker, float] = {}
         self._told: dict[Subject, Told] = {}
         self._prefixes: dict[tuple[object, ...], tuple[int, ...] | None] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -163,24 +167,31 @@ class Publisher:
     @property
     def _restless(self) -> bool:
         """Whether time alone changes what is expected, or what was told runs out."""
-        return bool(self._told) or any(tracker.acting for tracker in self._trackers)
+        return bool(self._trackers)
 
     # -- what to tell ----------------------------------------------------------------------------------------
 
     def _collect(self) -> list[Hint]:
         """The hints that say what has changed, ends first."""
         now = self._clock()
-        moved, self._moved = self._moved or set(self._trackers), set()
+        moved, self._moved = self._moved or self._due(now), set()
         hints = [hint for tracker in moved for hint in self._endings(tracker)]
         if self.capability.protocol == PROTOCOL:
             world = self._world(now)
             for tracker in moved:
+                self._looked[tracker] = now
                 for context in () if tracker.over else tracker.contexts(self._model):
                     hint = self._hint(context, world, tracker)
                     if hint is not None:
                         hints.append(hint)
-        self._trackers = {tracker for tracker in self._trackers if not tracker.over}
+        for tracker in [one for one in self._trackers if one.over]:
+            self._trackers.discard(tracker)
+            self._looked.pop(tracker, None)
         return hints
+
+    def _due(self, now: float) -> set[Tracker]:
+        """The runs to look at although nothing happened in them."""
+        return {one for one in self._trackers if one.idle or now - self._looked.get(one, 0.0) > RENEW}
 
     def _endings(self, tracker: Tracker) -> Iterable[Hint]:
         mine = [subject for model, subject in tracker.ended if model == self._model]

@@ -200,9 +200,9 @@ class Tracker:
         return Subject("agent", prompt.agent, self.run)
 
     @property
-    def acting(self) -> bool:
-        """Whether a tool runs that some context waits for: then time alone changes what is expected."""
-        return any(known.acting for known in self._sessions.values()) or bool(self._live and self._sessions)
+    def idle(self) -> bool:
+        """Whether a context waits for something else than the engine: then time alone changes what is expected."""
+        return any(known.phase in ("waiting", "acting") for known in self._sessions.values())
 
     def tokens(self, model: str) -> int:
         """The size of all live contexts at that model."""
@@ -211,7 +211,7 @@ class Tracker:
     def contexts(self, model: str) -> Iterator[Context]:
         """Every live session and fixed prompt at that model, with what is expected of it."""
         now = self._now()
-        outlook = self._forecast.look(self._live.values(), now - self._born)
+        outlook = self._forecast.look(self._live, now - self._born)
         soonest: dict[str, tuple[int, float | None]] = {}
         for known in self._sessions.values():
             if known.prompt.model == model:
@@ -255,10 +255,12 @@ class Tracker:
 
     def _fixed(self, prompt: Prompt, outlook: Outlook, soonest: dict[str, tuple[int, float | None]]) -> Context:
         """A fixed prompt is needed as soon as the first of the sessions that share it, or of the calls to come."""
-        steps, wait = outlook.agent(prompt.agent)
-        if steps is not None:
-            _keep_soonest(soonest, prompt.agent, steps, wait)
         steps, wait = soonest.get(prompt.agent, (None, None))
+        if steps != 0:
+            called, after = outlook.agent(prompt.agent)
+            if called is not None:
+                _keep_soonest(soonest, prompt.agent, called, after)
+                steps, wait = soonest[prompt.agent]
         subject = self.prompt_subject(prompt)
         return Context(subject, self.run, prompt.agent, "waiting", self._born, steps=steps, wait=wait)
 
