@@ -153,10 +153,15 @@ class Desk:
     @property
     def why_not(self) -> str:
         """Why hints do nothing here."""
+        if hasattr(self._core, "ledger"):  # it is ours, and has given its ledger up
+            return "a fault has switched hints off in this engine; its log says where. They are back when it starts anew"
         names = type(self.scheduler.tree_cache).__name__
         if self._core is not None:
             names += f" with {type(self._core).__name__}"
-        return f"this engine's radix tree is {names}, which knows no hints; start it with agentrt's tree core"
+        return (
+            f"this engine's radix tree is {names}, which knows no hints; start it with agentrt's tree core, or see its "
+            f"log for why that was not taken"
+        )
 
     # -- what goes wrong -------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ class Prompts:
         """A request left ``tokens`` in the tree."""
         for agent in self._partial.get(tenant, ()):
             prefix = agent.prefix
-            if prefix is not None and tokens[: len(prefix)] == prefix:
+            if prefix is not None and _begins(tokens, prefix):
                 self._seen[agent] = None
 
     def settle(self) -> Iterator[tuple[Known, Any]]:
@@ -64,3 +64,9 @@ class Prompts:
             partial.pop(agent, None)
             if not partial:
                 del self._partial[agent.tenant]
+
+
+def _begins(tokens: array[int], prefix: array[int]) -> bool:
+    """Whether ``tokens`` begin with ``prefix``. A look at its last token spares most prompts the copy of a long one."""
+    last = len(prefix) - 1
+    return len(tokens) > last and tokens[last] == prefix[last] and tokens[: last + 1] == prefix

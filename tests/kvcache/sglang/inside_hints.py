@@ -616,7 +616,8 @@ def jumble(served, dice):
 CHECKS = [
     the_tree_is_ours, another_release_gets_the_stock_tree, the_budget_is_read_from_the_environment,
     without_hints_it_is_the_stock_tree, hinted_survives_a_flood, an_expired_hint_loses_its_privilege,
-    urgency_orders_the_hinted, a_hinted_context_gives_way_from_its_end, a_shared_prefix_outlives_its_branches, sessions_of_sglang_do_not_outrank_hints,
+    urgency_orders_the_hinted, a_hinted_context_gives_way_from_its_end,
+    a_shared_prefix_outlives_its_branches, sessions_of_sglang_do_not_outrank_hints,
     a_fixed_prompt_ends_at_a_node, tenants_are_apart, a_flush_forgets_places,
     a_fault_costs_the_hints_alone, the_host_has_its_own_order,
     prefetch_brings_a_context_back, prefetch_takes_only_what_is_worth_less,

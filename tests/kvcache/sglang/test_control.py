@@ -115,6 +115,15 @@ def test_a_stock_tree_says_why_hints_do_nothing() -> None:
     assert (refused.status, refused.body) == (501, {"error": probed.body["why"]})
 
 
+def test_a_tree_that_gave_its_hints_up_says_so() -> None:
+    """Over our own tree after a fault the answer sends people to the log, not to the setting that they have made."""
+    probed = Desk(scheduler(SimpleNamespace(ledger=None))).take(message("capability"))
+    assert probed is not None
+    assert probed.body["protocol"] == 0
+    assert "fault" in probed.body["why"]
+    assert "start it with" not in probed.body["why"]
+
+
 def test_a_failing_ledger_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """What the ledger throws is answered as an error and logged once, without the values it names."""
 
