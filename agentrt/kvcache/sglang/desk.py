@@ -154,7 +154,7 @@ class Desk:
     def why_not(self) -> str:
         """Why hints do nothing here."""
         if hasattr(self._core, "ledger"):  # it is ours, and has given its ledger up
-            return "a fault has switched hints off in this engine; its log says where. They are back when it starts anew"
+            return "a fault has switched hints off in this engine; its log says where, and a new start brings them back"
         names = type(self.scheduler.tree_cache).__name__
         if self._core is not None:
             names += f" with {type(self._core).__name__}"
