@@ -116,6 +116,31 @@ async def test_the_next_agent_is_known_before_it_is_called():
         assert fixed[-1].keep == 0, "the run is over: nothing is claimed for it any more"
 
 
+async def test_how_many_turns_a_session_takes_is_learned():
+    """A tool loop of two turns and a session of one are remembered, each by its agent."""
+
+    async def script(asked):
+        return call("search", query="tea") if len(asked.messages) == 2 and asked.body.get("tools") else say("Here.")
+
+    @program
+    async def both() -> str:
+        await writer.session()("Write.")
+        return await finder("Find tea.")
+
+    async with (
+        ScriptedServer(script) as server,
+        Runtime(SGLangExecutor(server.url), kv=Plain(), estimates=None) as runtime,
+    ):
+        await runtime.run(both)
+        assert runtime.desk is not None
+        turns = runtime.desk.estimators.turns
+    assert {(one, count) for one, _, _, counts in turns.dump() for count in counts} >= {
+        ("finder", 2.0),
+        ("writer", 1.0),
+    }
+    assert (turns.of("finder").samples, turns.of("writer").samples) == (1, 1)
+
+
 async def test_a_failed_and_a_cancelled_run_end_their_sessions():
     """Sessions are told as ended also when the model refuses, or somebody cancels the run."""
 

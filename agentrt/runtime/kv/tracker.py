@@ -78,7 +78,6 @@ class Tracker:
         self.prompts: dict[str, Prompt] = {}
         self.ended: list[tuple[str, Subject]] = []
         self.over = False
-        self.steps = 0
         self._nodes = nodes
         self._forecast = forecast
         self._estimators = estimators
@@ -100,13 +99,8 @@ class Tracker:
         """No further turn of the context comes."""
         known = self._sessions.pop(session, None)
         if known is not None:
-            self.ended.append((known.prompt.model, Subject("session", session)))
+            self._end(known)
             self._moved(self, True)
-
-    def size(self, session: SessionId) -> int:
-        """Tokens in the context after its last turn, 0 before the first."""
-        known = self._sessions.get(session)
-        return known.tokens if known else 0
 
     def held(self, session: SessionId, held: bool) -> None:
         """A turn of the context is held back, or goes to the engine after all."""
@@ -153,7 +147,6 @@ class Tracker:
             self._close()
 
     def _began(self, node: Node) -> None:
-        self.steps += 1
         known = self._sessions.get(node.session) if node.session else None
         if known is not None:
             now = self._now()
@@ -185,9 +178,15 @@ class Tracker:
             if name is not None:
                 self._estimators.durations.observe(name, node.word, node.ended - node.started)
 
+    def _end(self, known: Tracked) -> None:
+        """Its turns are learned; those of a run that was cut off count as far as they came."""
+        self.ended.append((known.prompt.model, Subject("session", known.id)))
+        if known.turns:
+            self._estimators.turns.observe(known.prompt.agent, known.turns)
+
     def _close(self) -> None:
         for known in self._sessions.values():
-            self.ended.append((known.prompt.model, Subject("session", known.id)))
+            self._end(known)
         self.ended += [(one.model, self.prompt_subject(one)) for one in self.prompts.values()]
         self._sessions.clear()
         self.over = True
