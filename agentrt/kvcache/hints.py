@@ -12,7 +12,7 @@ Standard library only: this module is imported on both sides, in the runtime and
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
 
@@ -21,6 +21,9 @@ PROTOCOL: Final = 1
 
 MAX_BATCH: Final = 4096
 """Hints in one batch."""
+
+MAX_TOKENS: Final = 500_000
+"""Tokens of fixed prompts in one batch, which an engine takes up to some megabytes; a longer prompt goes alone."""
 
 MAX_KEEP: Final = 3600.0
 """Seconds that one hint may hold for; a longer wish is cut to this."""
@@ -119,6 +122,18 @@ class Capability:
     closes: bool = False
     priority: bool = False
     salt: bool = False
+
+
+def batches(hints: Sequence[Hint]) -> Iterator[Sequence[Hint]]:
+    """Cut hints, in their order, into batches that an engine takes."""
+    start = tokens = 0
+    for at, hint in enumerate(hints):
+        tokens += len(hint.prefix)
+        if at > start and (at - start == MAX_BATCH or tokens > MAX_TOKENS):
+            yield hints[start:at]
+            start, tokens = at, len(hint.prefix)
+    if hints:
+        yield hints[start:]
 
 
 def batch_to_wire(hints: Sequence[Hint]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from agentrt.errors import ExecutorError
 from agentrt.executors.hinting import HintChannel
 from agentrt.kvcache.contexts import Advice, Context, World
 from agentrt.kvcache.estimators import Estimators
-from agentrt.kvcache.hints import MAX_BATCH, PROTOCOL, Capability, Hint, Subject
+from agentrt.kvcache.hints import PROTOCOL, Capability, Hint, Subject, batches
 from agentrt.kvcache.policies import Policy
 from agentrt.runtime.kv.tracker import Prompt, Tracker
 
@@ -148,8 +148,8 @@ class Publisher:
     async def _send(self, hints: list[Hint]) -> None:
         failed = False
         try:
-            for start in range(0, len(hints), MAX_BATCH):
-                await self._channel.send(hints[start : start + MAX_BATCH])
+            for batch in batches(hints):
+                await self._channel.send(batch)
             self.sent += len(hints)
         except ExecutorError as error:
             _log.warning("hints to model %r: %s; trying again in %g s", self._model, error, SETBACK)
@@ -174,7 +174,7 @@ class Publisher:
     def _collect(self) -> list[Hint]:
         """The hints that say what has changed, ends first."""
         now = self._clock()
-        moved, self._moved = self._moved or self._due(now), set()
+        moved, self._moved = self._moved | self._due(now), set()
         hints = [hint for tracker in moved for hint in self._endings(tracker)]
         if self.capability.protocol == PROTOCOL:
             world = self._world(now)
@@ -190,8 +190,9 @@ class Publisher:
         return hints
 
     def _due(self, now: float) -> set[Tracker]:
-        """The runs to look at although nothing happened in them."""
-        return {one for one in self._trackers if one.idle or now - self._looked.get(one, 0.0) > RENEW}
+        """The runs to look at although nothing happened in them, however much happens in others."""
+        quiet = {one: now - self._looked.get(one, now) for one in self._trackers}
+        return {one for one, since in quiet.items() if since > SWEEP - SOON and (one.idle or since > RENEW)}
 
     def _endings(self, tracker: Tracker) -> Iterable[Hint]:
         mine = [subject for model, subject in tracker.ended if model == self._model]
