@@ -60,14 +60,21 @@ class PlainPost:
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._once(message)
-        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:  # TimeoutError is an OSError
-            await self.close()
+        # TimeoutError is an OSError; IndexError comes from a status line without a status
+        except (OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError) as error:
+            self._drop()
             if kept and not isinstance(error, TimeoutError):
                 return await self._exchange(message)
             raise broken(self._name, self._url, f"a hint was not taken: {error!r}") from error
         except asyncio.CancelledError:
-            await self.close()  # half an answer may be left in it
+            self._drop()  # half an answer may be left in it
             raise
+
+    def _drop(self) -> None:
+        """Leave the connection without waiting for what a server that hangs has not read."""
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams[1].transport.abort()
 
     async def _once(self, message: bytes) -> tuple[int, bytes]:
         if self._streams is None:

@@ -25,6 +25,9 @@ MAX_BATCH: Final = 4096
 MAX_TOKENS: Final = 500_000
 """Tokens of fixed prompts in one batch, which an engine takes up to some megabytes; a longer prompt goes alone."""
 
+MAX_TEXT: Final = 512
+"""Characters of a tenant, an agent's name or a tool's."""
+
 MAX_KEEP: Final = 3600.0
 """Seconds that one hint may hold for; a longer wish is cut to this."""
 
@@ -166,8 +169,8 @@ def _subject(name: str, value: object) -> Subject:
 
 
 def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or len(value) > 512:
-        raise ValueError(f"{name} = {value!r}: expected a text of at most 512 characters")
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError(f"{name} = {value!r}: expected a text of at most {MAX_TEXT} characters")
     return value
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, ParamSpec, Protocol, Self, TypeVar
 from agentrt.errors import ConfigError, ProgramError
 from agentrt.events import Observer
 from agentrt.executors.base import Emit, ModelExecutor
+from agentrt.kvcache.hints import MAX_TEXT
 from agentrt.kvcache.policies import Policy, policy
 from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle
@@ -230,6 +231,7 @@ def _desk(
     clock: Callable[[], float],
 ) -> Desk | None:
     chosen = policy(kv) if isinstance(kv, str) else kv
+    _check(chosen, admission, tenant, estimates)
     if chosen.name == "none" and not admission:
         return None
     if estimates == "own":
@@ -237,6 +239,26 @@ def _desk(
 
         estimates = home().estimates
     return Desk(chosen, admission=admission is not False, tenant=tenant, estimates=estimates, clock=clock)
+
+
+def _check(chosen: object, admission: object, tenant: object, estimates: object) -> None:
+    """Raise ``ConfigError`` for what would else cost hints, or a run, much later."""
+    if isinstance(chosen, type) or not callable(getattr(chosen, "advise", None)) or not hasattr(chosen, "name"):
+        raise ConfigError(f"kv={chosen!r}: expected the name of a policy, or an object with a name and advise()")
+    if not isinstance(admission, bool | None):
+        raise ConfigError(f"admission={admission!r}: expected True, False or None")
+    if estimates not in ("own", None) and not isinstance(estimates, Path):
+        raise ConfigError(f"estimates={estimates!r}: expected a pathlib.Path, 'own' or None")
+    if not isinstance(tenant, str) or len(tenant) > MAX_TEXT or not _writable(tenant):
+        raise ConfigError(f"tenant: expected a text of at most {MAX_TEXT} characters, all of them writable as UTF-8")
+
+
+def _writable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character, as in undecodable environment variables
+        return False
+    return True
 
 
 def _by_name(models: ModelExecutor | Mapping[str, ModelExecutor] | None) -> Mapping[str, ModelExecutor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Generic, Self, TypeVar, Unpack, cast, overload
 
@@ -111,7 +112,7 @@ class Session(Generic[T]):
         self.id = new_session(agent.settings, f"{agent.name}.session()")
         self._context = Context(said, self.id)
         self._last = after
-        self._end = weakref.finalize(self, end_session, owner.get().run, self.id)
+        self._end = weakref.finalize(self, end_soon, owner.get().run, self.id)
         self._end.atexit = False
 
     def __call__(self, *parts: object) -> Handle[T]:
@@ -165,6 +166,16 @@ def end_session(run: Run[Any], session: SessionId) -> None:
     """No further turn of the context comes."""
     if run.runtime.desk is not None:
         run.runtime.desk.ended(run.id, session)
+
+
+def end_soon(run: Run[Any], session: SessionId) -> None:
+    """End a session as soon as the run's loop is at rest; to be called from any thread, in the middle of anything.
+
+    Objects are dropped there: in whichever thread held the last reference, or in whatever the loop was about when the
+    garbage collector came by.
+    """
+    with suppress(RuntimeError):  # the loop is closed: there is nobody to tell
+        run.loop.call_soon_threadsafe(end_session, run, session)
 
 
 def _settings(name: str, output: Output, options: AgentOptions) -> Settings:

@@ -40,7 +40,8 @@ class Estimators:
     def load(cls, path: Path) -> Self:
         """Read what ``save`` wrote; empty if there is no file.
 
-        A file that is damaged, or of another version, is renamed to ``<name>.aside`` and warned of.
+        A file that is damaged, or of another version, is renamed to ``<name>.aside`` and warned of; what cannot be
+        read at all, as a folder, stays where it is.
         """
         try:
             if path.stat().st_size > _LARGEST:
@@ -48,7 +49,10 @@ class Estimators:
             return cls._read(json.loads(path.read_bytes()))
         except FileNotFoundError:
             return cls()
-        except (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+        except OSError as error:
+            _log.warning("estimates in %s cannot be read (%s); starting without", path, error)
+            return cls()
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
             _set_aside(path, error)
             return cls()
 
