@@ -10,12 +10,11 @@ from agentrt.kvcache.hints import Subject
 if TYPE_CHECKING:
     from agentrt.kvcache.estimators import Estimators
 
-Phase: TypeAlias = Literal["waiting", "held", "queued", "running", "acting", "ended"]
-"""Where a context is.
+Phase: TypeAlias = Literal["waiting", "held", "queued", "acting"]
+"""Where a context is while it lives. Policies are not asked about those that have ended: the engine is told anyway.
 
 waiting: nothing of it runs, and no tool of its own either; held: its turn is called, and held back until other
-programs have made room; queued: its turn is at the engine and not answered yet; running: its turn streams; acting: a
-tool that it asked for runs; ended: it never comes back.
+programs have made room; queued: its turn is at the engine and not answered yet; acting: a tool that it asked for runs.
 """
 
 
@@ -37,8 +36,7 @@ class Context:
     size after the last turn, 0 when unknown. ``turns`` counts those done, ``held`` is how many seconds it has been in
     its phase. ``steps`` is its steps to execution in the graph (KVFlow's STE: 0 runs or could start now), ``None``
     when the graph sees no next use. ``wait`` is the expected time to its next turn in seconds, from the graph and the
-    estimates, ``None`` when nothing is known. ``idle`` is the share of its life spent in tools (MORI's idleness),
-    from 0 to 1.
+    estimates, ``None`` when nothing is known.
     """
 
     subject: Subject
@@ -52,7 +50,6 @@ class Context:
     steps: int | None = None
     wait: float | None = None
     tools: tuple[ToolRun, ...] = ()
-    idle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +78,4 @@ class Advice:
     priority: float = 0.0
     steps: int | None = None
     remaining: float | None = None
-    ended: bool = False
     prefetch: bool = False

@@ -9,7 +9,7 @@ from agentrt.kvcache.contexts import Advice, Context, World
 from agentrt.kvcache.policies.waits import tools_left
 
 NOW: Final = 1.0
-"""The priority of turns that are called or run: the engine needs them before anything else."""
+"""The priority of turns that are called: the engine needs them before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,8 @@ class Agentrt:
 
     def advise(self, context: Context, world: World) -> Advice | None:
         """The expected wait as ``remaining``, never ``steps``: an engine that compares those first would mix units."""
-        if context.phase == "ended":
-            return Advice(ended=True)
-        if context.phase in ("queued", "running"):
-            return Advice(keep=self.keep, priority=NOW, remaining=0.0, prefetch=context.phase == "queued")
+        if context.phase == "queued":
+            return Advice(keep=self.keep, priority=NOW, remaining=0.0, prefetch=True)
         wait = self.wait(context, world)
         return None if wait is None else Advice(keep=self.keep, remaining=wait, prefetch=_imminent(context))
 

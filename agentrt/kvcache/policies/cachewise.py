@@ -13,7 +13,7 @@ class CacheWise:
     """Evict what has ended, then the largest ``E[T - t | T > t]``: the expected rest of a tool call that has taken t.
 
     The expectation comes from the survival curve of the tool's cluster: here the tool and the first word of its
-    command. A turn that is called or runs has nothing left to wait for. The paper scores anew every three iterations;
+    command. A turn that is called has nothing left to wait for. The paper scores anew every three iterations;
     here the score is asked again when something happens, and the engine counts it down in between.
     """
 
@@ -24,7 +24,5 @@ class CacheWise:
         """The expected seconds to the next turn; nothing for fixed prompts and for sessions that wait for no tool."""
         if context.subject.kind != "session":
             return None
-        if context.phase == "ended":
-            return Advice(ended=True)
-        left = 0.0 if context.phase in ("queued", "running") else tools_left(context, world)
+        left = 0.0 if context.phase == "queued" else tools_left(context, world)
         return None if left is None else Advice(keep=self.keep, remaining=left)

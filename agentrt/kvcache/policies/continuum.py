@@ -32,7 +32,7 @@ class Continuum:
     def advise(self, context: Context, world: World) -> Advice | None:
         """Keep until tau*; nothing for fixed prompts."""
         if context.phase != "acting":
-            return by_arrival(context, 60.0) if context.phase in ("queued", "running") else None
+            return by_arrival(context, 60.0) if context.phase == "queued" else None
         return by_arrival(context, self.time_to_live(context, world.estimators) - context.held)
 
     def time_to_live(self, context: Context, estimators: Estimators) -> float:

@@ -19,4 +19,4 @@ class Continuum2s:
         """Keep until two seconds after the call; nothing for fixed prompts."""
         if context.phase == "acting":
             return by_arrival(context, self.seconds - context.held)
-        return by_arrival(context, 60.0) if context.phase in ("queued", "running") else None
+        return by_arrival(context, 60.0) if context.phase == "queued" else None

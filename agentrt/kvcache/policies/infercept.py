@@ -29,8 +29,8 @@ class InferCept:
         """The choice as a hint; nothing for fixed prompts, and for contexts that wait for no tool."""
         if context.subject.kind != "session":
             return None
-        if context.phase in ("queued", "running"):
-            return Advice(keep=self.keep, priority=2.0, prefetch=context.phase == "queued")
+        if context.phase == "queued":
+            return Advice(keep=self.keep, priority=2.0, prefetch=True)
         choice = self.choice(context, world) if context.phase == "acting" else "discard"
         if choice == "discard":
             return None

@@ -21,6 +21,6 @@ class KVFlow:
 
     def advise(self, context: Context, world: World) -> Advice | None:
         """Steps to execution of a fixed prompt; nothing for sessions, nor for a prompt that is not seen to return."""
-        if context.subject.kind != "agent" or context.phase == "ended" or context.steps is None:
+        if context.subject.kind != "agent" or context.steps is None:
             return None
         return Advice(keep=self.keep, steps=context.steps, prefetch=context.steps == 1)

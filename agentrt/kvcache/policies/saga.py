@@ -24,9 +24,7 @@ class Saga:
     longest: float = 300.0
 
     def advise(self, context: Context, world: World) -> Advice | None:
-        """Keep for the time to live, ranked by the score; what has ended goes."""
-        if context.phase == "ended":
-            return Advice(ended=True)
+        """Keep for the time to live, ranked by the score."""
         keep = self.time_to_live(context, world) - context.held if context.phase == "acting" else 60.0
         if keep <= 0:
             return None
@@ -34,7 +32,7 @@ class Saga:
 
     def evictability(self, context: Context, world: World) -> float:
         """P_evict, from 0 to 1."""
-        used = context.phase in ("queued", "running")
+        used = context.phase == "queued"
         recency = 0.0 if used else round(min(context.held / self.longest, 1.0) * _GRAIN) / _GRAIN
         certain = used or context.steps is not None
         reuse = 1.0 if certain else world.estimators.turns.again(context.agent, context.turns)

@@ -29,16 +29,13 @@ class Known:
     since: float = 0.0
     tokens: int = 0
     turns: int = 0
-    acted: float = 0.0
     steps: int | None = None
     tool: ToolRun | None = None
     due: float = math.inf
     nodes: Sequence[Node] = field(default_factory=list)
 
     def enter(self, phase: Phase, now: float, *, tool: ToolRun | None = None, due: float = math.inf) -> None:
-        """Change the phase; time in tools adds up."""
-        if self.phase == "acting":
-            self.acted += now - self.since
+        """Change the phase."""
         self.phase, self.since, self.tool, self.due = phase, now, tool, due
 
 
@@ -94,7 +91,7 @@ class Hinted:
         wanted = []
         for known in self.contexts.values():
             advice = self.policy.advise(self._context(known, now, world), world)
-            if advice is not None and not advice.ended:
+            if advice is not None:
                 wanted.append((_urgency(advice), known))
         wanted.sort(key=lambda one: one[0], reverse=True)
         self._ranks = {}
@@ -128,8 +125,6 @@ class Hinted:
 
     def _context(self, one: Known, now: float, world: World) -> Context:
         tool = one.tool and ToolRun(one.tool.name, one.tool.word, now - one.since)
-        acted = one.acted + (now - one.since if one.phase == "acting" else 0.0)
-        life = now - one.arrived
         return Context(
             subject=one.subject,
             program=one.program,
@@ -142,12 +137,11 @@ class Hinted:
             steps=one.steps,
             wait=self._wait(one, tool, now, world),
             tools=(tool,) if tool and one.subject.kind == "session" else (),
-            idle=acted / life if life > 0 else 0.0,
         )
 
     def _wait(self, one: Known, tool: ToolRun | None, now: float, world: World) -> float | None:
         """Expected seconds: of its tool, then of one turn for each further step; ``Truth`` is told the true ones."""
-        if one.phase in ("queued", "running"):
+        if one.phase == "queued":
             return 0.0
         if self.name == Truth.name and math.isfinite(one.due):
             return one.due - now

@@ -235,7 +235,6 @@ class Publisher:
             remaining=advice.remaining,
             tool=f"{tool.name} {tool.word}".strip() if tool else "",
             elapsed=tool.elapsed if tool else 0.0,
-            ended=advice.ended,
             prefetch=advice.prefetch,
             prefix=prefix,
         )
@@ -245,7 +244,7 @@ class Publisher:
         last = told.advice
         if last is None or advice is None:
             return last is not advice
-        if (last.priority, last.steps, last.ended) != (advice.priority, advice.steps, advice.ended):
+        if (last.priority, last.steps) != (advice.priority, advice.steps):
             return True
         if advice.prefetch and not last.prefetch:
             return True

@@ -31,30 +31,22 @@ class Prompt(NamedTuple):
 class Tracked:
     """One session while it lives; times are seconds of the runtime's clock."""
 
-    __slots__ = ("acting", "born", "busy", "id", "last", "phase", "prompt", "since", "tokens", "turns")
+    __slots__ = ("acting", "id", "last", "phase", "prompt", "since", "tokens", "turns")
 
     def __init__(self, id: SessionId, prompt: Prompt, now: float) -> None:  # noqa: A002 - the field's name
         self.id = id
         self.prompt = prompt
         self.phase: Phase = "waiting"
-        self.born = self.since = now
-        self.busy = 0.0
+        self.since = now
         self.turns = 0
         self.tokens = 0
         self.acting: dict[Node, float] = {}
         self.last: Node | None = None
 
     def enter(self, phase: Phase, now: float) -> None:
-        """Change the phase; time spent acting adds up."""
+        """Change the phase."""
         if phase != self.phase:
-            if self.phase == "acting":
-                self.busy += now - self.since
             self.phase, self.since = phase, now
-
-    def idle(self, now: float) -> float:
-        """The share of its life spent in tools, from 0 to 1."""
-        busy = self.busy + (now - self.since if self.phase == "acting" else 0.0)
-        return busy / (now - self.born) if now > self.born else 0.0
 
 
 class Tracker:
@@ -237,7 +229,6 @@ class Tracker:
             steps=steps,
             wait=wait,
             tools=tools or outlook.tools(known.last, self._nodes),
-            idle=known.idle(now),
         )
 
     def _expected(
@@ -245,7 +236,7 @@ class Tracker:
     ) -> tuple[int | None, float | None]:
         if known.phase == "held":
             return None, None  # nobody knows when it is let go; nor is its agent's prompt needed for it before that
-        if known.phase in ("queued", "running"):
+        if known.phase == "queued":
             return 0, 0.0
         if tools:
             of = self._estimators.durations.of

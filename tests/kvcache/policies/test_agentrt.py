@@ -21,17 +21,14 @@ def rank(context: Context, around: World) -> tuple[float, float, float]:
     advice = OURS.advise(context, around)
     if advice is None:
         return (-math.inf, 0, 0)
-    if advice.ended:
-        return (-math.inf, -1, 0)
     steps = math.inf if advice.steps is None else advice.steps
     return (advice.priority, -steps, -(math.inf if advice.remaining is None else advice.remaining))
 
 
 def test_the_order_from_first_evicted_to_last() -> None:
-    """Ended, out of sight, long tool, short tool, called: each is given up before the next."""
+    """Out of sight, long tool, short tool, called: each is given up before the next."""
     around = world(tools(edit=[0.1] * 40, test=[8.0] * 40))
     in_order = [
-        session("ended"),
         session("waiting"),
         acting(0.0, "test"),
         prompt(steps=2, wait=5.0),
@@ -80,7 +77,6 @@ def test_fetched_only_on_known_events() -> None:
     assert not fetched(acting(0.099))
     assert not fetched(replace(acting(0.099), phase="waiting"))
     assert not fetched(prompt(steps=2, wait=0.01))
-    assert not fetched(session("running", steps=0))
 
 
 def test_nothing_in_sight_says_nothing() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentrt.errors import ConfigError
-from agentrt.kvcache.contexts import Advice, Context, ToolRun, World
+from agentrt.kvcache.contexts import Advice, Context, Phase, ToolRun, World
 from agentrt.kvcache.estimators import Estimators
 from agentrt.kvcache.hints import MAX_KEEP, Hint, Subject
 from agentrt.kvcache.policies import DEFAULT, POLICIES, Policy, policy
@@ -26,7 +27,7 @@ contexts = st.builds(
     subject=st.sampled_from([Subject("session", "s"), Subject("agent", "coder", "p")]),
     program=st.just("p"),
     agent=st.sampled_from(["coder", "never-seen"]),
-    phase=st.sampled_from(["waiting", "held", "queued", "running", "acting", "ended"]),
+    phase=st.sampled_from(get_args(Phase)),
     arrived=st.floats(-1e6, 1e9, allow_nan=False),
     tokens=st.integers(0, 10**7),
     turns=st.integers(0, 10**5),
@@ -34,7 +35,6 @@ contexts = st.builds(
     steps=st.none() | st.integers(0, 1000),
     wait=st.none() | seconds,
     tools=st.lists(tool_runs, max_size=3).map(tuple),
-    idle=st.floats(0, 1),
 )
 
 
@@ -90,7 +90,6 @@ def test_advice_is_sound(name: str, context: Context, around: World) -> None:
     if advice is None:
         return
     check(advice)
-    assert advice.ended == (context.phase == "ended")
     if advice.prefetch:
         assert context.phase == "queued" or (context.steps is not None and context.steps <= 1)
 
@@ -107,16 +106,9 @@ def check(advice: Advice) -> None:
         priority=advice.priority,
         steps=advice.steps,
         remaining=advice.remaining,
-        ended=advice.ended,
         prefetch=advice.prefetch,
     )
     assert Hint.from_wire(hint.to_wire()) == hint
-
-
-def test_what_has_ended_is_never_kept(made: Policy) -> None:
-    """A context that never comes back gets no privilege."""
-    advice = made.advise(session("ended", tokens=100, steps=0, wait=0.0), world())
-    assert advice is None or advice.ended
 
 
 def test_asking_takes_microseconds(made: Policy) -> None:
@@ -144,6 +136,6 @@ def test_a_policy_keeps_nothing_of_what_it_was_asked(made: Policy) -> None:
 
 
 def test_none_says_nothing() -> None:
-    """Not even what has ended."""
-    for phase in ("waiting", "held", "queued", "running", "ended"):
+    """Not even that a turn is called."""
+    for phase in get_args(Phase):
         assert policy("none").advise(session(phase, steps=0), world()) is None

@@ -154,9 +154,8 @@ class TestCacheWise:
         together = CacheWise().advise(session("acting", tools=(*fast, *slow)), world(known))
         assert together == CacheWise().advise(session("acting", tools=slow), world(known))
 
-    def test_ended_goes_first_and_called_stays(self) -> None:
-        """A session that has ended is given up, one whose turn is called has nothing to wait for."""
-        assert CacheWise().advise(session("ended"), world()) == Advice(ended=True)
+    def test_a_called_turn_has_nothing_to_wait_for(self) -> None:
+        """Its context is given up after all others."""
         assert CacheWise().advise(session("queued"), world()) == Advice(remaining=0.0)
 
 

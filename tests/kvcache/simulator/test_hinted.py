@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 import pytest
 
-from agentrt.kvcache.contexts import Advice, Context, World
+from agentrt.kvcache.contexts import Advice, Context, Phase, World
 from agentrt.kvcache.hints import Subject
 from agentrt.kvcache.policies import POLICIES, policy
 from agentrt.kvcache.simulator.hinted import Hinted, Known, Truth
@@ -114,7 +115,7 @@ def test_every_policy_can_be_simulated(name: str) -> None:
     """Whatever it advises for contexts in all phases can be ranked."""
     bench = Bench("abcd", {})
     bench.order = Hinted(policy(name), 1000)
-    for one, phase in zip("abcd", ("queued", "running", "acting", "waiting"), strict=True):
+    for one, phase in zip("abcd", get_args(Phase), strict=True):
         known = bench.known(one)
         known.nodes = bench.paths[one]
         known.enter(phase, 1.0)
