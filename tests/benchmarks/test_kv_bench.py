@@ -25,6 +25,7 @@ from agentrt.benchmarks.kv.plots import bars, lines
 from agentrt.benchmarks.kv.probe import Turn, accesses
 from agentrt.benchmarks.kv.report import as_json, as_markdown, as_text
 from agentrt.benchmarks.kv.runs import Sample, at, once
+from agentrt.benchmarks.kv.thunderagent import PerProgram
 from agentrt.benchmarks.kv.verdicts import verdicts
 from agentrt.benchmarks.kv.workloads import AgentFlow, Beat, Branches, Size, ToolLoops, Workload, recorded_runs
 from agentrt.cli import main
@@ -234,6 +235,17 @@ def test_prefixes_are_told_from_messages() -> None:
     assert sequence[0].path[0] == sequence[3].path[0]
     assert observed(sequence).regenerated == 40
     assert belady(sequence, 10_000).regenerated == 0
+
+
+async def test_thunderagent_is_told_the_program() -> None:
+    """Turns behind the proxy carry their program's name, each program over connections of its own."""
+    async with ScriptedServer() as server:
+        executor = PerProgram(server.url, "scripted", {"ignore_eos": True})
+        for run in ("one", "other", "one"):
+            await executor.execute(ModelRequest((Message("user", "hi"),), run=run))
+        await executor.close()
+    assert [one.body["program_id"] for one in server.requests] == ["one", "other", "one"]
+    assert all(one.body["ignore_eos"] for one in server.requests)
 
 
 class Heard:
@@ -470,6 +482,8 @@ def test_a_model_of_a_shape_is_made_of_a_tokenizer(tmp_path: Path) -> None:
         (["--programs", "1", "--pressure", "4", "--workloads", "loops"], "in no pool is there room for a context"),
         (["--rounds", "0"], "--rounds 0: expected 1 or more"),
         (["--trace", "nowhere.jsonl"], "cannot read the trace nowhere.jsonl"),
+        (["--contestants", "thunderagent"], "needs --thunderagent DIR"),
+        (["--thunderagent", "nowhere"], "no ThunderAgent/__main__.py there"),
     ],
 )
 def test_options_that_cannot_be_used(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from agentrt.errors import ConfigError
 
 if TYPE_CHECKING:
     from agentrt.benchmarks.kv.contest import Row
+    from agentrt.benchmarks.kv.contestants import Contestant
     from agentrt.benchmarks.kv.engines import Setting
     from agentrt.benchmarks.kv.plan import Cell, Plan
     from agentrt.benchmarks.kv.workloads import Workload
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--load-format", default=None, help="dummy serves random weights of the model's shape")
     parser.add_argument("--still", type=float, default=0.2, metavar="SHARE", help=STILL_HELP)
     parser.add_argument("--together", type=int, default=0, metavar="N", help="engines at once (as memory allows)")
+    parser.add_argument("--thunderagent", type=Path, metavar="DIR", help="a checkout of ThunderAgent: one column more")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write kv.json, kv.md and the plots there")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
@@ -130,7 +132,6 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 def _cells(args: argparse.Namespace) -> list[Cell]:
-    from agentrt.benchmarks.kv.contestants import named
     from agentrt.benchmarks.kv.plan import crossed, quick, standard
     from agentrt.benchmarks.kv.workloads import Size
 
@@ -139,11 +140,20 @@ def _cells(args: argparse.Namespace) -> list[Cell]:
     if args.quick:
         return quick(known, base)
     if not (args.contestants or args.workloads or args.pressure or args.programs):
-        return standard(known, base)
+        return standard(known, base, thunderagent=args.thunderagent is not None)
     workloads = _chosen(known, args.workloads or "loops,flow,branches")
     pressures = [_pressure(one) for one in (args.pressure or "none,2,4").split(",")]
     programs = [_count(one) for one in (args.programs or "1,4,16").split(",")]
-    return crossed(workloads, base, programs, pressures, named(args.contestants or "lru,slru,tlru,none,agentrt"))
+    return crossed(workloads, base, programs, pressures, _contestants(args))
+
+
+def _contestants(args: argparse.Namespace) -> tuple[Contestant, ...]:
+    from agentrt.benchmarks.kv.contestants import THUNDERAGENT, named
+
+    found = named(args.contestants or "lru,slru,tlru,none,agentrt")
+    if not args.thunderagent and any(one.name == THUNDERAGENT for one in found):
+        raise ConfigError(f"--contestants {THUNDERAGENT} needs --thunderagent DIR, a checkout of it")
+    return found
 
 
 def _workloads(args: argparse.Namespace) -> dict[str, Workload]:
@@ -179,10 +189,12 @@ def _count(text: str) -> int:
 def _setting(args: argparse.Namespace) -> Setting:
     from agentrt.benchmarks.kv.engines import Setting
     from agentrt.benchmarks.kv.model import model_of
+    from agentrt.benchmarks.kv.thunderagent import check
     from agentrt.engine import DEFAULT_MODEL
 
     dummy = args.load_format == "dummy" or (args.device == "cuda" and args.model is None)
     model = args.model or (model_of("8b", args.device) if dummy else DEFAULT_MODEL)
     extra = {"load_format": "dummy"} if dummy else {}
     scale = args.working_set or WORKING_SET[args.device]
-    return Setting(args.device, model, CONTEXT[args.device], scale, extra)
+    checkout = check(args.thunderagent) if args.thunderagent else None
+    return Setting(args.device, model, CONTEXT[args.device], scale, extra, checkout, args.time_scale)

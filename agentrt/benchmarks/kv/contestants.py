@@ -18,16 +18,17 @@ Core: TypeAlias = Literal["rust", "python", "agentrt"]
 @dataclass(frozen=True, slots=True)
 class Engine:
     """How an engine differs from the others. ``server`` are fields of SGLang's ``ServerArgs``; ``tiers`` 2 adds a host
-    tier."""
+    tier; ``fronted`` puts ThunderAgent's proxy before it."""
 
     core: Core = "rust"
     server: Mapping[str, Any] = field(default_factory=dict)
     tiers: int = 1
+    fronted: bool = False
 
     @property
     def key(self) -> str:
         """The same for contestants that can share an engine."""
-        return json.dumps([self.core, dict(self.server), self.tiers], sort_keys=True)
+        return json.dumps([self.core, dict(self.server), self.tiers, self.fronted], sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Contestant:
     @property
     def stock(self) -> bool:
         """Whether it is SGLang as it comes, but for the CPU's kernels."""
-        return self.engine.core != "agentrt"
+        return self.engine.core != "agentrt" and not self.engine.fronted
 
 
 def _stock(policy: str, **more: Any) -> Engine:
@@ -62,6 +63,7 @@ def _ours(name: str, about: str, **more: Any) -> Contestant:
 
 REFERENCE: Final = "lru"
 TLRU: Final = "tlru"
+THUNDERAGENT: Final = "thunderagent"
 
 CONTESTANTS: Final = (
     Contestant(REFERENCE, "stock SGLang as it comes: LRU on the Rust tree"),
@@ -95,6 +97,7 @@ CONTESTANTS: Final = (
     _ours("dropped", "our policy, every hint lost", policy="agentrt", fault=Dropped),
     _ours("delayed", f"our policy, hints {DELAY_S:g} s late", policy="agentrt", fault=Delayed),
     _ours("random", "our policy, ranks drawn at random", policy="agentrt", fault=Random),
+    Contestant(THUNDERAGENT, "ThunderAgent's proxy before stock LRU", Engine("rust", fronted=True)),
     Contestant("hicache", "stock HiCache: LRU and a host tier", Engine("rust", tiers=2)),
     Contestant("host-none", "our tree with a host tier, no hints", Engine("agentrt", tiers=2)),
     Contestant("host", "ours with a host tier", Engine("agentrt", tiers=2), policy="agentrt", admission=True),
@@ -104,12 +107,16 @@ CONTESTANTS: Final = (
 
 
 def named(names: str) -> tuple[Contestant, ...]:
-    """The contestants of a comma-separated list, ``all`` for everybody; the reference is always among them.
+    """The contestants of a comma-separated list, ``all`` for everybody but ThunderAgent; the reference is always in.
 
     Raises ``ConfigError`` for a name there is not.
     """
     known = {one.name: one for one in CONTESTANTS}
-    wanted = list(known) if names == "all" else [name.strip() for name in names.split(",")]
+    wanted = (
+        [name for name in known if name != THUNDERAGENT]
+        if names == "all"
+        else [name.strip() for name in names.split(",")]
+    )
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ConfigError(f"no contestant is called {', '.join(map(repr, unknown))}; there are: {', '.join(known)}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import httpx
 
+from agentrt.benchmarks.kv import thunderagent
 from agentrt.benchmarks.kv.contestants import TLRU, Contestant
 from agentrt.benchmarks.kv.contestants import Engine as Kind
 from agentrt.engine import EngineSpec, start
@@ -31,13 +32,18 @@ WARM_REPLY: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all engines of a benchmark have in common; ``scale`` is the working set by which ``tlru`` is set."""
+    """What all engines of a benchmark have in common; ``scale`` is the working set by which ``tlru`` is set.
+
+    ``thunderagent`` is a checkout of it, ``time_scale`` the stretch of its intervals.
+    """
 
     device: str
     model: str
     context_length: int
     scale: int
-    extra: Mapping[str, Any]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    thunderagent: Path | None = None
+    time_scale: float = 1.0
 
     def spec(self, kind: Kind, pool: int, host: float) -> EngineSpec:
         """What to start for one kind of engine."""
@@ -83,11 +89,15 @@ class Address(Protocol):
 class Served:
     """One running engine and what is asked of it outside of runs.
 
-    ``session`` is the one of its processes, ``log`` the file that they write to.
+    ``session`` is the one of its processes, ``log`` the file that they write to, ``front`` the address of a proxy
+    before it that programs use.
     """
 
-    def __init__(self, engine: Address, client: httpx.Client, *, session: int = 0, log: str = "") -> None:
+    def __init__(
+        self, engine: Address, client: httpx.Client, *, session: int = 0, log: str = "", front: str = ""
+    ) -> None:
         self.engine = engine
+        self.front = front
         self.session = session
         self.log = log
         self._client = client
@@ -155,13 +165,25 @@ def served(
         found: dict[str, Served] = {}
         for kind in kinds:
             tell(f"starting {kind.core} {kind.server.get('radix_eviction_policy', '')} with {pool:,} tokens")
-            with _tree(kind.core):
-                engine = start(setting.spec(kind, pool, host))
-            stack.callback(engine.stop)
-            headers = {"authorization": f"Bearer {engine.api_key}"}
-            client = httpx.Client(base_url=engine.url, headers=headers, timeout=2 * FLUSH_S, trust_env=False)
-            found[kind.key] = Served(engine, stack.enter_context(client), session=engine.info.pid, log=engine.info.log)
+            found[kind.key] = _served(kind, setting, pool, host, stack)
         yield found
+
+
+def _served(kind: Kind, setting: Setting, pool: int, host: float, stack: ExitStack) -> Served:
+    """One engine of that kind, which ends with the stack, and the proxy before it."""
+    with _tree(kind.core):
+        engine = start(setting.spec(kind, pool, host))
+    stack.callback(engine.stop)
+    headers = {"authorization": f"Bearer {engine.api_key}"}
+    client = httpx.Client(base_url=engine.url, headers=headers, timeout=2 * FLUSH_S, trust_env=False)
+    front = ""
+    if kind.fronted:
+        assert setting.thunderagent is not None  # without a checkout it takes no part
+        checkout, device = setting.thunderagent, engine.info.device
+        front = stack.enter_context(
+            thunderagent.proxy(checkout, engine.url, engine.api_key, device, setting.time_scale)
+        )
+    return Served(engine, stack.enter_context(client), session=engine.info.pid, log=engine.info.log, front=front)
 
 
 @contextmanager

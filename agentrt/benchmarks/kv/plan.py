@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from agentrt.benchmarks.kv.contestants import Contestant, named
+from agentrt.benchmarks.kv.contestants import THUNDERAGENT, Contestant, named
 from agentrt.benchmarks.kv.workloads import Size, Workload
 from agentrt.errors import ConfigError
 
@@ -69,16 +69,17 @@ class Plan:
     still: float = 1.0
 
 
-def standard(workloads: dict[str, Workload], base: Size) -> list[Cell]:
-    """The rows of the table of targets."""
+def standard(workloads: dict[str, Workload], base: Size, *, thunderagent: bool = False) -> list[Cell]:
+    """The rows of the table of targets; with ``thunderagent`` it takes part where many programs run."""
     loops, flow, branches = workloads["loops"], workloads["flow"], workloads["branches"]
     many = replace(base, programs=16)
     one = replace(base, programs=1, working_set=base.working_set * 5 // 4)
-    everybody = named(f"{STOCK},none,agentrt,hints")
+    more = f",{THUNDERAGENT}" if thunderagent else ""
+    everybody = named(f"{STOCK},none,agentrt,hints{more}")
     single = named(f"{STOCK},none,agentrt")
     return [
         Cell(loops, many, NONE, named("none,agentrt")),
-        Cell(loops, many, 2, named(f"{STOCK},none,agentrt,hints,{FAULTS}")),
+        Cell(loops, many, 2, named(f"{STOCK},none,agentrt,hints,{FAULTS}{more}")),
         Cell(loops, many, 4, everybody),
         Cell(flow, one, 2, single),
         Cell(flow, one, 4, single),

@@ -14,8 +14,9 @@ from agentrt.benchmarks.kv import meter
 from agentrt.benchmarks.kv.contestants import Contestant
 from agentrt.benchmarks.kv.engines import Served
 from agentrt.benchmarks.kv.probe import Change, Probe, Turn, accesses
+from agentrt.benchmarks.kv.thunderagent import PerProgram
 from agentrt.benchmarks.kv.workloads import Job, Size, Workload
-from agentrt.executors import SGLangExecutor
+from agentrt.executors import ModelExecutor, SGLangExecutor
 from agentrt.kvcache.simulator.replay import belady, observed
 from agentrt.runtime import Run, RunResult, Runtime
 from agentrt.runtime.kv.desk import publishers_spent
@@ -83,9 +84,9 @@ def at(values: Sequence[float], share: float) -> float:
 
 async def once(contestant: Contestant, server: Served, pool: int, workload: Workload, size: Size) -> Sample:
     """Run the workload's programs to their ends. Raises what a program raises."""
-    engine, jobs = server.engine, workload.jobs(size)
+    jobs = workload.jobs(size)
     before, began = server.counters(), meter.read(server.session)
-    inner = SGLangExecutor(engine.url, model=engine.model, api_key=engine.api_key, extra=FIXED_REPLY)
+    inner = _executor(server)
     fault = contestant.fault
     probe = Probe(
         inner,
@@ -94,7 +95,7 @@ async def once(contestant: Contestant, server: Served, pool: int, workload: Work
     )
     async with Runtime(probe, kv=contestant.policy, admission=contestant.admission) as runtime:
         started: dict[str, float] = {}
-        results = await asyncio.gather(*(_arrive(job, runtime, started) for job in jobs))
+        results = await asyncio.gather(*(_arrive(job, runtime, started, inner) for job in jobs))
     for result in results:
         _ = result.output  # raises for a run that failed
     after, ended = server.counters(), meter.read(server.session)
@@ -104,11 +105,21 @@ async def once(contestant: Contestant, server: Served, pool: int, workload: Work
     return replace(found, engine_s=ended.engine - began.engine, others=meter.others(began, ended))
 
 
-async def _arrive(job: Job, runtime: Runtime, started: dict[str, float]) -> RunResult[Any]:
+def _executor(server: Served) -> ModelExecutor:
+    engine = server.engine
+    if server.front:
+        return PerProgram(server.front, engine.model, FIXED_REPLY)
+    return SGLangExecutor(engine.url, model=engine.model, api_key=engine.api_key, extra=FIXED_REPLY)
+
+
+async def _arrive(job: Job, runtime: Runtime, started: dict[str, float], executor: ModelExecutor) -> RunResult[Any]:
     await asyncio.sleep(job.delay)
     run: Run[Any] = job.start(runtime)
     started[run.id] = time.perf_counter()
-    return await run
+    result = await run
+    if isinstance(executor, PerProgram):
+        await executor.release(run.id)
+    return result
 
 
 def _ranked() -> Change:

@@ -60,7 +60,7 @@ class Tally:
 
 def soak_command(seconds: float, seed: int, *, as_json: bool, note: Callable[[str], None]) -> int:
     """Start the engine, soak it and print what came of it; 0 if there was no fault."""
-    setting = Setting("cpu", DEFAULT_MODEL, 2 * POOL, POOL, {})
+    setting = Setting("cpu", DEFAULT_MODEL, 2 * POOL, POOL)
     with served([Kind("agentrt", tiers=2)], setting, POOL, HOST, note) as engines:
         [server] = engines.values()
         tally = asyncio.run(soak(server, seconds, random.Random(seed)))  # noqa: S311 - faults, not secrets
