@@ -193,7 +193,6 @@ class Turn:
         "_characters",
         "_emit",
         "_gate",
-        "_leads",
         "_member",
         "_session",
         "emit",

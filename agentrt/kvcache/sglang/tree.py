@@ -45,16 +45,22 @@ WATCHED: Final = (
 )  # fmt: skip
 """What of the stock core we override. A release that renamed one would silently stop telling us."""
 
+HOOKED: Final = ("add_one_req",)
+"""What of SGLang's ``PrefillAdder`` we keep requests off a loading path by: else they would read half a context."""
+
 
 def build(params: Any, components: dict[Any, Any]) -> Any:
     """Make the tree core of one scheduler process, as SGLang's registry asks for it.
 
-    In a release of SGLang that lacks a method we override, this is the stock Python core: slower caching beats wrong
-    bookkeeping, and the capability that clients ask for says that no hints are taken.
+    In a release of SGLang that lacks a method we override or hook, this is the stock Python core: slower caching beats
+    wrong bookkeeping, and the capability that clients ask for says that no hints are taken.
     """
-    missing = [name for name in WATCHED if not hasattr(UnifiedTreeCore, name)]
+    from sglang.srt.managers.schedule_policy import PrefillAdder
+
+    needed = ((UnifiedTreeCore, WATCHED), (PrefillAdder, HOOKED))
+    missing = [f"{one.__name__}.{name}" for one, names in needed for name in names if not hasattr(one, name)]
     if missing:
-        logger.warning("agentrt: this SGLang has no UnifiedTreeCore.%s; hints are off", ", ".join(missing))
+        logger.warning("agentrt: this SGLang has no %s; hints are off", ", ".join(missing))
         return UnifiedTreeCore(params, components)
     return HintedTreeCore(params, components)
 

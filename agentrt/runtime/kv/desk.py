@@ -168,5 +168,5 @@ def _template_at(file: str, name: str, line: int) -> Template | None:
 
 
 def publishers_spent(publishers: Mapping[str, Publisher]) -> float:
-    """CPU seconds that hints cost this process."""
+    """CPU seconds of finding out what to tell the engines; neither following the runs nor sending is in it."""
     return sum(one.spent for one in publishers.values())

@@ -52,7 +52,7 @@ class Told:
 
 
 class Publisher:
-    """One engine's publisher. ``spent`` adds up the CPU seconds that hints cost this process; ``sent`` counts hints."""
+    """One engine's publisher. ``spent`` adds up the CPU seconds of finding out what to tell; sending is not in it."""
 
     def __init__(
         self,
@@ -67,7 +67,6 @@ class Publisher:
     ) -> None:
         self.capability = Capability()
         self.spent = 0.0
-        self.sent = 0
         self._model = model
         self._channel = channel
         self._policy = policy
@@ -150,7 +149,6 @@ class Publisher:
         try:
             for batch in batches(hints):
                 await self._channel.send(batch)
-            self.sent += len(hints)
         except ExecutorError as error:
             _log.warning("hints to model %r: %s; trying again in %g s", self._model, error, SETBACK)
             self._told.clear()

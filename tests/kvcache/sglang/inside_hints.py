@@ -215,12 +215,14 @@ def the_tree_is_ours():
 
 
 def another_release_gets_the_stock_tree():
-    """Where SGLang lacks a method that the hinted tree overrides, the engine starts with the stock one."""
-    tree.WATCHED = (*tree.WATCHED, "no_such_method")
-    try:
-        assert type(Served().core) is UnifiedTreeCore
-    finally:
-        tree.WATCHED = tree.WATCHED[:-1]
+    """Where SGLang lacks a method that the hinted tree overrides or hooks, the engine starts with the stock one."""
+    for needed in ("WATCHED", "HOOKED"):
+        before = getattr(tree, needed)
+        setattr(tree, needed, (*before, "no_such_method"))
+        try:
+            assert type(Served().core) is UnifiedTreeCore, needed
+        finally:
+            setattr(tree, needed, before)
 
 
 def the_budget_is_read_from_the_environment():
