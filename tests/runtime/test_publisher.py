@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from agentrt.events import StepEnded, StepStarted
+from agentrt.graph.machine import NO_USAGE, Node
 from agentrt.kvcache.contexts import Advice, Context, World
 from agentrt.kvcache.estimators import Estimators
 from agentrt.kvcache.hints import MAX_BATCH, MAX_TOKENS, Capability, Hint, Subject, batches
 from agentrt.runtime.kv.forecast import Forecast
 from agentrt.runtime.kv.publisher import Publisher
 from agentrt.runtime.kv.tracker import Prompt, Tracker
-from agentrt.types import Message, RunId, SessionId, ToolSpec
+from agentrt.types import Message, RunId, SessionId, StepId, ToolSpec
 
 PROMPT = Prompt("writer", "default", (), ())
 
@@ -70,7 +72,27 @@ async def test_a_quiet_run_is_told_of_in_time_while_another_is_busy():
     await publisher.close()
 
 
-def test_batches_are_as_large_as_an_engine_takes():
+def test_a_turn_is_learned_without_the_time_it_was_held() -> None:
+    """A turn of two seconds that waited half an hour for room, or for an engine to be installed, counts two seconds."""
+    now, estimators = [0.0], Estimators()
+    node = Node(StepId("writer#1"), "writer", "llm")
+    node.session, run = SessionId("s"), RunId("r")
+    tracker = Tracker(
+        run, {node.id: node}, Forecast(None, estimators), estimators, lambda: now[0], lambda *_: None, lambda *_: None
+    )
+    tracker.opened(node.session, PROMPT)
+    node.started, node.status = 0.0, "running"
+    tracker(StepStarted(run, 0.0, node.id, 1))
+    tracker.held(node.session, True)
+    now[0] = 1800.0
+    tracker.held(node.session, False)
+    now[0] = node.ended = 1802.0
+    node.status = "done"
+    tracker(StepEnded(run, 1802.0, node.id, "done", None, NO_USAGE))
+    assert ["turn:writer", "", 1, [2.0]] in estimators.durations.dump()
+
+
+def test_batches_are_as_large_as_an_engine_takes() -> None:
     """Hints are cut by their number and by the tokens of their prompts, in order; one that is too long goes alone."""
 
     def hints(*lengths: int) -> list[Hint]:

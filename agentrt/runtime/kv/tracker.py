@@ -95,10 +95,11 @@ class Tracker:
             self._moved(self, True)
 
     def held(self, session: SessionId, held: bool) -> None:
-        """A turn of the context is held back, or goes to the engine after all."""
+        """A turn of the context is held back, or goes to the engine: its time begins there."""
         known = self._sessions.get(session)
         if known is not None:
             known.enter("held" if held else "queued", self._now())
+            known.since = self._now()
             self._moved(self, False)
 
     def answered(self, session: SessionId, usage: Usage, first: float | None, alone: bool) -> None:
@@ -156,19 +157,23 @@ class Tracker:
 
     def _over(self, node: Node) -> None:
         self._live.pop(node.id, None)
-        self._learn(node)
         known = self._sessions.get(node.session) if node.session else None
+        self._learn(node, known)
         if known is not None:
             known.acting.pop(node, None)
             if not known.acting:
                 known.enter("waiting", self._now())
         self._moved(self, False)
 
-    def _learn(self, node: Node) -> None:
+    def _learn(self, node: Node, known: Tracked | None) -> None:
+        """How long a step took; a turn without the time it was held back, or an engine was started for it."""
         if node.status == "done" and node.started is not None and node.ended is not None:
             name = duration_name(node)
+            took = node.ended - node.started
+            if node.kind == "llm" and known is not None:
+                took = min(took, self._now() - known.since)
             if name is not None:
-                self._estimators.durations.observe(name, node.word, node.ended - node.started)
+                self._estimators.durations.observe(name, node.word, took)
 
     def _end(self, known: Tracked) -> None:
         """Its turns are learned; those of a run that was cut off count as far as they came."""
