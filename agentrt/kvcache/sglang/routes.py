@@ -91,7 +91,10 @@ class Way:
 
     async def capability(self, _: Request) -> JSONResponse:
         """What hints can do here; replicas are alike, so sizes are summed and the rest is the first one's."""
-        answers = await self.ask("capability")
+        try:
+            answers = await self.ask("capability")
+        except TimeoutError:
+            return _late()
         whole = dict(answers[0].body)
         whole |= {tier: sum(one.body[tier] for one in answers) for tier in ("pool", "host")}
         return JSONResponse(whole | {"schedulers": len(answers)})
@@ -100,7 +103,7 @@ class Way:
         try:
             answers = await self.ask(kind, **fields)
         except TimeoutError:
-            return JSONResponse({"error": f"the schedulers did not answer within {PATIENCE:g} s"}, 504)
+            return _late()
         worst = max(answers, key=lambda one: one.status)
         if worst.status != 200:
             return JSONResponse(worst.body, worst.status)
@@ -140,6 +143,10 @@ class Way:
 
     def _send(self, message: AgentrtControlReq) -> None:
         self._manager._dispatch_to_scheduler(message)
+
+
+def _late() -> JSONResponse:
+    return JSONResponse({"error": f"the schedulers did not answer within {PATIENCE:g} s"}, 504)
 
 
 async def body_of(request: Request) -> bytes:
