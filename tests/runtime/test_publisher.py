@@ -11,7 +11,7 @@ from agentrt.graph.machine import NO_USAGE, Node
 from agentrt.kvcache.contexts import Advice, Context, World
 from agentrt.kvcache.estimators import Estimators
 from agentrt.kvcache.hints import MAX_BATCH, MAX_TOKENS, Capability, Hint, Subject, batches
-from agentrt.runtime.kv.forecast import Forecast
+from agentrt.runtime.kv.forecast import Forecast, Places
 from agentrt.runtime.kv.publisher import Publisher
 from agentrt.runtime.kv.tracker import Prompt, Tracker
 from agentrt.types import Message, RunId, SessionId, StepId, ToolSpec
@@ -53,7 +53,7 @@ async def test_a_quiet_run_is_told_of_in_time_while_another_is_busy():
     publisher.capability = await engine.capability()
 
     def run(name: str) -> Tracker:
-        forecast = Forecast(None, estimators)
+        forecast = Forecast(Places(None), estimators)
         one = Tracker(RunId(name), {}, forecast, estimators, lambda: now[0], publisher.moved, lambda *_: None)
         one.opened(SessionId(name), PROMPT)
         publisher.follow(one)
@@ -77,9 +77,8 @@ def test_a_turn_is_learned_without_the_time_it_was_held() -> None:
     now, estimators = [0.0], Estimators()
     node = Node(StepId("writer#1"), "writer", "llm")
     node.session, run = SessionId("s"), RunId("r")
-    tracker = Tracker(
-        run, {node.id: node}, Forecast(None, estimators), estimators, lambda: now[0], lambda *_: None, lambda *_: None
-    )
+    forecast = Forecast(Places(None), estimators)
+    tracker = Tracker(run, {node.id: node}, forecast, estimators, lambda: now[0], lambda *_: None, lambda *_: None)
     tracker.opened(node.session, PROMPT)
     node.started, node.status = 0.0, "running"
     tracker(StepStarted(run, 0.0, node.id, 1))

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from agentrt.errors import AgentrtError, ExecutorError
 from agentrt.executors.base import ModelExecutor
 from agentrt.executors.hinting import hint_channel
-from agentrt.graph.template import Template
 from agentrt.kvcache.admission import Admission, Gang
 from agentrt.kvcache.estimators import Estimators
 from agentrt.kvcache.policies import Policy
 from agentrt.runtime.gate import Gate, Moment
-from agentrt.runtime.kv.forecast import Forecast
+from agentrt.runtime.kv.forecast import Forecast, Places
 from agentrt.runtime.kv.publisher import Publisher
 from agentrt.runtime.kv.tracker import Tracker
 from agentrt.types import ModelReply, ModelRequest, RunId, SessionId
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("agentrt")
 
+
+NOWHERE: Final = Places(None)
+"""A program whose source cannot be read."""
 
 DECORATORS: Final = 30
 """Lines that decorators may take between a function's first line, as Python counts, and its ``def``."""
@@ -64,7 +66,7 @@ class Desk:
 
     def follow(self, run: Run[Any]) -> Tracker:
         """Have a run in view; its agents tell the tracker, its events do the rest."""
-        forecast = Forecast(template_of(run.spec.body), self.estimators)
+        forecast = Forecast(places_of(run.spec.body), self.estimators)
         tracker = Tracker(run.id, run.machine.nodes, forecast, self.estimators, self._clock, self._moved, self._acts)
         self._trackers[run.id] = tracker
         run.ending.add_done_callback(lambda _: self._left(run.id))
@@ -150,21 +152,21 @@ class Desk:
             publisher.moved(tracker, urgent)
 
 
-def template_of(function: Callable[..., Any]) -> Template | None:
-    """What the source of a program says about its steps; ``None`` where it cannot be read."""
+def places_of(function: Callable[..., Any]) -> Places:
+    """What the source of a program says about its steps; nothing where it cannot be read."""
     code = getattr(inspect.unwrap(function), "__code__", None)
-    return None if code is None else _template_at(code.co_filename, code.co_name, code.co_firstlineno)
+    return NOWHERE if code is None else _places_at(code.co_filename, code.co_name, code.co_firstlineno)
 
 
 @lru_cache(256)
-def _template_at(file: str, name: str, line: int) -> Template | None:
+def _places_at(file: str, name: str, line: int) -> Places:
     from agentrt.graph.compile import read_template
 
     with suppress(OSError, UnicodeError, AgentrtError, RecursionError):
         found = read_template(Path(file).read_text(encoding="utf-8"), file, name)
         if 0 <= found.place.line - line <= DECORATORS:  # else it is another function of that name
-            return found
-    return None
+            return Places(found)
+    return NOWHERE
 
 
 def publishers_spent(publishers: Mapping[str, Publisher]) -> float:

@@ -22,48 +22,54 @@ from agentrt.types import SessionId, StepId
 WAY_BACK: Final = 64
 """Steps looked at behind a running one to find the turn that it comes after."""
 
-
 TURN: Final = "turn:"
 """Durations of model turns are learned under this and the agent's name; those of plain steps under ``STEP``."""
 
 STEP: Final = "step:"
 
 
-class Forecast:
-    """Steps and seconds to the next use of contexts, in one run. ``template`` is ``None`` where none can be read."""
+class Places:
+    """What a template says of its places, found out once for all runs of a program. ``None`` where none can be read."""
 
-    def __init__(self, template: Template | None, estimators: Estimators) -> None:
-        self.template = template
+    def __init__(self, template: Template | None) -> None:
+        self._template = template
+        self._named: dict[tuple[str, int], tuple[TemplateId, ...]] = {}
+        self._asked: dict[str, tuple[TemplateId, ...]] = {}
+        self.steps = lru_cache(1024)(self._steps)
+
+    def stands(self, node: Node) -> tuple[TemplateId, ...]:
+        """Where a step of a run may stand in the template."""
+        if self._template is None or node.place is None:
+            return ()
+        key = (node.name, node.place[1])
+        if key not in self._named:
+            self._named[key] = tuple(one.id for one in self._template.find(*key))
+        return self._named[key]
+
+    def calls(self, agent: str) -> tuple[TemplateId, ...]:
+        """The places in the template where the agent is asked."""
+        if self._template is None:
+            return ()
+        if agent not in self._asked:
+            found = (*self._template.find(agent), *self._template.find(f"{agent}.turn"))
+            self._asked[agent] = tuple(one.id for one in found if one.kind in ("llm", "agent"))
+        return self._asked[agent]
+
+    def _steps(self, running: frozenset[TemplateId]) -> Mapping[TemplateId, int]:
+        assert self._template is not None, "a place in a template comes from one"
+        return template_steps(self._template, running)
+
+
+class Forecast:
+    """Steps and seconds to the next use of contexts, in one run."""
+
+    def __init__(self, places: Places, estimators: Estimators) -> None:
+        self.places = places
         self.estimators = estimators
-        self._places: dict[tuple[str, int], tuple[TemplateId, ...]] = {}
-        self._agents: dict[str, tuple[TemplateId, ...]] = {}
-        self.steps = lru_cache(1024)(self._template_steps)
 
     def look(self, live: Mapping[StepId, Node], now: float) -> Outlook:
         """What can be said at this moment of unfinished steps; ``now`` is in seconds of the run's clock."""
         return Outlook(self, live, now)
-
-    def stands(self, node: Node) -> tuple[TemplateId, ...]:
-        """Where a step of the run may stand in the template."""
-        if self.template is None or node.place is None:
-            return ()
-        key = (node.name, node.place[1])
-        if key not in self._places:
-            self._places[key] = tuple(one.id for one in self.template.find(*key))
-        return self._places[key]
-
-    def calls(self, agent: str) -> tuple[TemplateId, ...]:
-        """The places in the template where the agent is asked."""
-        if self.template is None:
-            return ()
-        if agent not in self._agents:
-            found = (*self.template.find(agent), *self.template.find(f"{agent}.turn"))
-            self._agents[agent] = tuple(one.id for one in found if one.kind in ("llm", "agent"))
-        return self._agents[agent]
-
-    def _template_steps(self, running: frozenset[TemplateId]) -> Mapping[TemplateId, int]:
-        assert self.template is not None, "a place in a template comes from one"
-        return template_steps(self.template, running)
 
 
 class Outlook:
@@ -122,18 +128,18 @@ class Outlook:
 
     def _from(self, node: Node, agent: str) -> int | None:
         found = []
-        for place in self._forecast.stands(node):
-            ahead = self._forecast.steps(frozenset((place,)))
-            found += [ahead[one] for one in self._forecast.calls(agent) if ahead.get(one)]
+        for place in self._forecast.places.stands(node):
+            ahead = self._forecast.places.steps(frozenset((place,)))
+            found += [ahead[one] for one in self._forecast.places.calls(agent) if ahead.get(one)]
         return min(found, default=None)
 
     def _soonest(self, agent: str) -> int | None:
-        calls = self._forecast.calls(agent)
+        calls = self._forecast.places.calls(agent)
         if not calls:
             return None
         if self._everywhere is None:
-            places = frozenset(place for node in self._running for place in self._forecast.stands(node))
-            self._everywhere = self._forecast.steps(places) if places else {}
+            places = frozenset(place for node in self._running for place in self._forecast.places.stands(node))
+            self._everywhere = self._forecast.places.steps(places) if places else {}
         return min((self._everywhere[one] for one in calls if one in self._everywhere), default=None)
 
     def _ways_back(self) -> dict[SessionId, list[Node]]:
