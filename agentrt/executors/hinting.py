@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Final, Protocol, cast
 
-from agentrt.errors import ExecutorError, Refused
+from agentrt.errors import ExecutorError, Refused, Unreachable
 from agentrt.executors.chat import chat_message, chat_tool
 from agentrt.executors.http import HttpServer
 from agentrt.kvcache.hints import PROTOCOL, Capability, Hint, Subject, batch_to_wire
@@ -17,7 +17,8 @@ _log = logging.getLogger("agentrt")
 
 HINTS: Final = "/agentrt/hints"
 CAPABILITY: Final = "/agentrt/capability"
-STATE: Final = "/agentrt/kv"
+NO_SUCH_ROUTE: Final = frozenset({401, 403, 404, 405, 501})
+"""What a server without our plugin, or without a key that is right, answers; anything else may pass."""
 
 
 class HintChannel(Protocol):
@@ -55,7 +56,9 @@ class SGLangHints:
         if self._known is None:
             try:
                 self._known = _read_capability(await self._server.get(CAPABILITY))
-            except Refused:
+            except Refused as error:
+                if error.status not in NO_SUCH_ROUTE:
+                    raise
                 self._known = Capability()
             if not self._known.protocol:
                 self._known = await self._stock()
@@ -78,13 +81,22 @@ class SGLangHints:
 
     async def _tell(self, batch: dict[str, Any]) -> None:
         try:
-            if self._post is not None:
-                await self._post.post(HINTS, batch)
-            else:
+            if self._post is None:
                 await self._server.post(HINTS, batch)
+                return
+            before = self._post.opened
+            await self._post.post(HINTS, batch)
+            if 0 < before < self._post.opened:  # the connection was closed meanwhile, by a server that ended perhaps
+                await self._recognise()
         except ExecutorError:
             self._known = None  # it may be another server by now
             raise
+
+    async def _recognise(self) -> None:
+        """Raise ``Unreachable`` when another engine answers now than the one that was told so far."""
+        now = _read_capability(await self._server.get(CAPABILITY))
+        if self._known is not None and now.boot != self._known.boot:
+            raise Unreachable(f"{self._server.name} at {self._server.url} was started anew and knows no hints yet")
 
     async def prefix(self, fixed: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> tuple[int, ...]:
         """See ``HintChannel``. What two conversations that differ in their first word have in common."""

@@ -22,7 +22,8 @@ LARGEST_ANSWER: Final = 2**20
 class PlainPost:
     """Posts JSON to an ``http://`` server, one message after the other. Messages must be safe to repeat.
 
-    ``timeout`` bounds each answer, in seconds. Raises ``Unreachable`` and ``Refused`` as ``HttpServer`` does.
+    ``timeout`` bounds each answer, in seconds; ``opened`` counts the connections so far. Raises ``Unreachable`` and
+    ``Refused`` as ``HttpServer`` does.
     """
 
     def __init__(self, url: str, *, name: str, api_key: str | None, timeout: float) -> None:
@@ -37,6 +38,7 @@ class PlainPost:
         self._fields = f"Host: {parts.netloc}\r\nContent-Type: application/json\r\n{key}"
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._turn = asyncio.Lock()
+        self.opened = 0
 
     async def post(self, path: str, body: dict[str, Any]) -> None:
         """Send ``body``; returns once the server has taken it."""
@@ -79,6 +81,7 @@ class PlainPost:
     async def _once(self, message: bytes) -> tuple[int, bytes]:
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
+            self.opened += 1
         reader, writer = self._streams
         writer.write(message)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

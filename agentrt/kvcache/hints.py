@@ -114,6 +114,7 @@ class Capability:
     ``version`` is the plugin's. ``pool`` and ``host`` are the sizes of the device and host tiers in tokens.
     ``budget`` is the share of the pool that hints may protect. ``closes``: the engine takes ``/close_session``;
     ``priority``: it takes priorities; ``salt``: it keeps tenants apart by ``cache_salt``.
+    ``boot`` is another one each time the engine starts: what was told to the last one has to be told again.
     """
 
     protocol: int = 0
@@ -125,6 +126,7 @@ class Capability:
     closes: bool = False
     priority: bool = False
     salt: bool = False
+    boot: str = ""
 
 
 def batches(hints: Sequence[Hint]) -> Iterator[Sequence[Hint]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,14 +43,19 @@ async def test_what_is_told_arrives_as_it_was():
 
 
 async def test_a_server_that_was_restarted_is_told_again():
-    """A connection that the server closed meanwhile is opened again, and nothing is lost."""
+    """An engine that was started anew is noticed, so that it can be told everything; one that only hung up is not."""
     first = ScriptedServer(takes=ABLE)
     async with first, channel_to(first.url) as channel:
         await channel.send([hint(1)])
         await first.stop()
-        async with ScriptedServer(takes=ABLE, port=int(first.url.rsplit(":", 1)[1])) as again:
+        async with ScriptedServer(takes=ABLE, port=int(first.url.rsplit(":", 1)[1])) as same:
             await channel.send([hint(2)])
-            assert again.hints == [hint(2)]
+            assert same.hints == [hint(2)]
+        async with ScriptedServer(takes=replace(ABLE, boot="2"), port=int(first.url.rsplit(":", 1)[1])) as again:
+            with pytest.raises(Unreachable, match="anew"):
+                await channel.send([hint(3)])
+            await channel.send([hint(4)])
+            assert again.hints[-1] == hint(4)
 
 
 async def test_a_refusal_is_an_error_with_the_servers_words():

@@ -7,6 +7,7 @@ breaks the loop that it advises. Log lines carry no values of a message, since a
 from __future__ import annotations
 
 import logging
+import secrets
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
@@ -48,6 +49,7 @@ class Desk:
 
     def __init__(self, scheduler: Any) -> None:
         self.scheduler = scheduler
+        self.boot = secrets.token_hex(4)
         self._said: set[str] = set()
 
     @property
@@ -143,6 +145,7 @@ class Desk:
             closes=bool(getattr(self.scheduler, "enable_session_radix_cache", False)),
             priority=bool(getattr(self.scheduler, "enable_priority_scheduling", False)),
             salt=True,
+            boot=self.boot,
         )
 
     @property

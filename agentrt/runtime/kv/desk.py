@@ -79,7 +79,7 @@ class Desk:
         if model not in self._gates:
             self._gates[model] = Gate(
                 Admission(pool=0) if self._admission else None,
-                Gang(),
+                Gang() if self._admission else None,
                 expected=self._tools_of,
                 watch=self._watch,
                 clock=self._clock,
@@ -108,6 +108,7 @@ class Desk:
             capability = await channel.capability()
         except ExecutorError as error:
             _log.debug("model %r takes no hints: %s", model, error)
+            del self._joining[model]  # the next turn asks again
             return
         except Exception:  # noqa: BLE001 - an executor may be anybody's; hints never end a run
             _log.exception("model %r: its way in for hints failed; runs go on without", model)

@@ -36,6 +36,9 @@ RENEW: Final = 10.0
 SETBACK: Final = 5.0
 """Seconds without trying after the engine could not be told."""
 
+MAX_UNSAID: Final = 4096
+"""Ends of sessions that are said again after the engine could not be told."""
+
 FAREWELL: Final = 1.0
 """Seconds that closing waits for the last words."""
 
@@ -78,6 +81,7 @@ class Publisher:
         self._moved: set[Tracker] = set()
         self._looked: dict[Tracker, float] = {}
         self._told: dict[Subject, Told] = {}
+        self._unsaid: list[Hint] = []
         self._prefixes: dict[tuple[object, ...], tuple[int, ...] | None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -152,6 +156,7 @@ class Publisher:
         except ExecutorError as error:
             _log.warning("hints to model %r: %s; trying again in %g s", self._model, error, SETBACK)
             self._told.clear()
+            self._unsaid = [hint for hint in hints if hint.ended][-MAX_UNSAID:]
             failed = True
         finally:
             self._sending = None
@@ -173,7 +178,8 @@ class Publisher:
         """The hints that say what has changed, ends first."""
         now = self._clock()
         moved, self._moved = self._moved | self._due(now), set()
-        hints = [hint for tracker in moved for hint in self._endings(tracker)]
+        hints, self._unsaid = self._unsaid, []
+        hints += [hint for tracker in moved for hint in self._endings(tracker)]
         if self.capability.protocol == PROTOCOL:
             world = self._world(now)
             for tracker in moved:
