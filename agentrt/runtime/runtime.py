@@ -167,6 +167,7 @@ class Runtime:
             turn.answered(reply)
         if request.session is not None:
             handle.run.contexts.answered(SessionId(request.session), reply.usage, first.after, alone)
+            self.desk.answered(handle.run.id, model)
         return reply
 
     async def close(self) -> None:

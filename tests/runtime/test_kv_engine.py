@@ -15,19 +15,6 @@ from agentrt.executors import SGLangExecutor
 from agentrt.testing.engine import real_engine
 
 WORDS = ["river", "stone", "apple", "cloud", "train", "garden", "window", "paper", "signal", "copper", "ladder"]
-    "river",
-    "stone",
-    "apple",
-    "cloud",
-    "train",
-    "garden",
-    "window",
-    "paper",
-    "signal",
-    "mountain",
-    "copper",
-    "ladder",
-]
 
 reader = Agent("reader", system="You read.", max_tokens=4, temperature=0)
 

@@ -148,6 +148,12 @@ class Desk:
         if tracker is not None and request.session is not None and moment != "following":
             tracker.held(SessionId(request.session), moment == "held")
 
+    def answered(self, run: RunId, model: str) -> None:
+        """A turn of a run was answered: who is expected to have least left holds the pool first."""
+        tracker = self._trackers.get(run)
+        if tracker is not None:
+            self.gate(model).expect(run, tracker.left)
+
     def _moved(self, tracker: Tracker, urgent: bool) -> None:
         for publisher in self.publishers.values():
             publisher.moved(tracker, urgent)

@@ -115,6 +115,12 @@ class Tracker:
         if first is not None and usage.prompt:
             self._learn_prefill(usage, first, alone)
 
+    @property
+    def left(self) -> float:
+        """Turns that the run's live sessions are expected to take still."""
+        left = self._estimators.turns.left
+        return sum(left(known.prompt.agent, known.turns).value for known in self._sessions.values())
+
     def _learn_prefill(self, usage: Usage, first: float, alone: bool) -> None:
         """Time to the first token is prefill, for a turn that was alone; else what is beyond that was the queue."""
         new = usage.prompt - usage.cached
