@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from array import array
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -33,22 +34,26 @@ def guarded(method: Callable[Concatenate[Advisor, P], T]) -> Callable[Concatenat
     def call(self: Advisor, /, *args: P.args, **named: P.kwargs) -> T | None:
         if self.off:
             return None
+        began = time.perf_counter()
         try:
             return method(self, *args, **named)
         except Exception:
             self.off = True
             logger.exception("agentrt: a fault in %s; hints are off until the engine starts anew", method.__name__)
             return None
+        finally:
+            self.spent += time.perf_counter() - began
 
     return call
 
 
 class Advisor:
-    """Stands between the tree and the ``ledger`` with its ``prefetcher``."""
+    """Stands between the tree and the ``ledger`` with its ``prefetcher``. ``spent`` is the seconds that took in all."""
 
     def __init__(self, ledger: Ledger, prefetcher: Prefetcher) -> None:
         self.ledger, self.prefetcher = ledger, prefetcher
         self.off = False
+        self.spent = 0.0
 
     @guarded
     def settle(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
@@ -50,6 +51,7 @@ class Desk:
     def __init__(self, scheduler: Any) -> None:
         self.scheduler = scheduler
         self.boot = secrets.token_hex(4)
+        self._spent = 0.0
         self._said: set[str] = set()
 
     @property
@@ -61,13 +63,21 @@ class Desk:
     def _core(self) -> Any:
         return getattr(self.scheduler.tree_cache, "tree_core", None)
 
+    @property
+    def spent(self) -> float:
+        """Seconds that hints took of this scheduler's time: messages, and what the tree asks of the ledger."""
+        return self._spent + float(getattr(getattr(self._core, "advisor", None), "spent", 0.0))
+
     def take(self, message: Message) -> Answer | None:
         """Do what ``message`` asks; None where nothing is to be sent back."""
+        began = time.perf_counter()
         try:
             return self._answers[message.kind](self, message)
         except Exception as error:  # noqa: BLE001 - advice must not end the scheduler's loop
             self._complain(f"a {message.kind!r} message", error)
             return self._failed(message, error)
+        finally:
+            self._spent += time.perf_counter() - began
 
     def open(self, request: Any) -> None:
         """Apply the hints in the envelope of ``request``, a tokenized ``/generate``.
@@ -113,7 +123,7 @@ class Desk:
         ledger = self.ledger
         if ledger is None:
             return Answer(501, {"error": self.why_not})
-        return Answer(200, ledger.state(message.tenant))
+        return Answer(200, ledger.state(message.tenant) | {"spent": self.spent})
 
     def _capability(self, _: Message) -> Answer:
         ledger = self.ledger
