@@ -115,7 +115,7 @@ class SGLangHints:
                 tool["function"]["strict"] = True
         answer = await self._server.post("/v1/tokenize", body)
         tokens = answer.get("tokens") if isinstance(answer, dict) else None
-        return tokens if isinstance(tokens, list) else []
+        return tokens if isinstance(tokens, list) and all(type(one) is int for one in tokens) else []
 
     async def _stock(self) -> Capability:
         try:
@@ -139,7 +139,11 @@ class SGLangHints:
 
 
 def _read_capability(answer: object) -> Capability:
+    """What a server says of itself; an answer of another shape says nothing."""
     if not isinstance(answer, dict):
         return Capability()
-    known = {one.name for one in fields(Capability)}
-    return Capability(**{name: value for name, value in answer.items() if name in known})
+    known = {one.name: type(one.default) for one in fields(Capability)}
+    told = {name: value for name, value in answer.items() if name in known}
+    if not all(isinstance(value, (known[name], int)) for name, value in told.items()):
+        return Capability()
+    return Capability(**told)

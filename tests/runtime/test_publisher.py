@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
+
+from agentrt.errors import Refused
 from agentrt.events import StepEnded, StepStarted
 from agentrt.graph.machine import NO_USAGE, Node
 from agentrt.kvcache.contexts import Advice, Context, World
@@ -104,3 +110,71 @@ def test_batches_are_as_large_as_an_engine_takes() -> None:
     long = hints(1, MAX_TOKENS - 1, 1, MAX_TOKENS + 1, 5)
     assert [[hint.generation for hint in batch] for batch in batches(long)] == [[0, 1], [2], [3], [4]]
     assert list(batches([])) == []
+
+
+@dataclass
+class Deaf(Engine):
+    """Refuses what it is sent, so many times; ``heard`` holds all that was not refused."""
+
+    left: int = 3
+    heard: list[Hint] = field(default_factory=list)
+
+    async def send(self, hints: Sequence[Hint]) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            raise Refused("not now", status=503)
+        self.heard += hints
+        self.news.set()
+
+
+async def test_what_was_not_heard_is_told_later(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    """An engine that refused hints for a while hears everything once it takes them, ends too; one line says so."""
+    monkeypatch.setattr("agentrt.runtime.kv.publisher.SETBACK", 0.01)
+    estimators, engine = Estimators(), Deaf()
+    publisher = Publisher("default", engine, Keep(), estimators)
+    publisher.capability = await engine.capability()
+    run = Tracker(
+        RunId("run"),
+        {},
+        Forecast(Places(None), estimators),
+        estimators,
+        time.perf_counter,
+        publisher.moved,
+        lambda *_: None,
+    )
+    run.opened(SessionId("over"), PROMPT)
+    run.opened(SessionId("lives"), PROMPT)
+    publisher.follow(run)
+    run.closed(SessionId("over"))
+    await engine.news.wait()
+    assert {(hint.subject.name, hint.ended) for hint in engine.heard} == {("over", True), ("lives", False)}
+    assert [one.levelname for one in caplog.records] == ["WARNING"]
+    await publisher.close()
+
+
+async def test_a_publisher_that_stopped_keeps_nothing():
+    """After a policy has failed, runs come and go without a trace."""
+
+    class Broken(Keep):
+        def advise(self, context: Context, world: World) -> Advice | None:
+            raise ZeroDivisionError
+
+    def run(name: str) -> Tracker:
+        one = Tracker(
+            RunId(name), {}, Forecast(Places(None), estimators), estimators, time.time, publisher.moved, lambda *_: None
+        )
+        one.opened(SessionId(name), PROMPT)
+        publisher.follow(one)
+        return one
+
+    estimators, engine = Estimators(), Engine()
+    publisher = Publisher("default", engine, Broken(), estimators)
+    publisher.capability = await engine.capability()
+    run("first")
+    while not publisher.stopped:
+        await asyncio.sleep(0)
+    gone = weakref.ref(run("second"))
+    gc.collect()
+    assert gone() is None
+    await publisher.close()
+    assert engine.told == []

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from contextvars import Context
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +21,7 @@ from agentrt.kvcache.estimators import Estimators
 from agentrt.kvcache.policies import Policy
 from agentrt.runtime.gate import Gate, Moment
 from agentrt.runtime.kv.forecast import Forecast, Places
-from agentrt.runtime.kv.publisher import Publisher
+from agentrt.runtime.kv.publisher import SETBACK, Publisher
 from agentrt.runtime.kv.tracker import Tracker
 from agentrt.types import ModelReply, ModelRequest, RunId, SessionId
 
@@ -56,6 +58,7 @@ class Desk:
         self._estimators: Estimators | None = None
         self._trackers: dict[RunId, Tracker] = {}
         self._joining: dict[str, asyncio.Task[None]] = {}
+        self._again: dict[str, float] = {}
 
     @property
     def estimators(self) -> Estimators:
@@ -87,9 +90,10 @@ class Desk:
         return self._gates[model]
 
     def met(self, model: str, executor: ModelExecutor) -> None:
-        """An executor is ready to answer: find out in the background whether it takes hints, the first time."""
-        if model not in self._joining:
-            self._joining[model] = asyncio.get_running_loop().create_task(self._join(model, executor))
+        """An executor is ready to answer: find out in the background whether it takes hints, until it has said so."""
+        if model not in self._joining and self._clock() >= self._again.get(model, -math.inf):
+            joining = asyncio.get_running_loop().create_task(self._join(model, executor), context=Context())
+            self._joining[model] = joining
 
     async def close(self) -> None:
         """Tell the engines what is left to tell, and keep what was learned."""
@@ -107,8 +111,9 @@ class Desk:
                 return
             capability = await channel.capability()
         except ExecutorError as error:
-            _log.debug("model %r takes no hints: %s", model, error)
-            del self._joining[model]  # the next turn asks again
+            _log.debug("model %r takes no hints now: %s", model, error)
+            del self._joining[model]
+            self._again[model] = self._clock() + SETBACK
             return
         except Exception:  # noqa: BLE001 - an executor may be anybody's; hints never end a run
             _log.exception("model %r: its way in for hints failed; runs go on without", model)
@@ -116,7 +121,13 @@ class Desk:
         self.gate(model).resize(capability.pool, capability.host)
         if self.policy.name != "none" and (capability.protocol or capability.closes):
             self.publishers[model] = publisher = Publisher(
-                model, channel, self.policy, self.estimators, tenant=self._tenant, clock=self._clock
+                model,
+                channel,
+                self.policy,
+                self.estimators,
+                tenant=self._tenant,
+                clock=self._clock,
+                resized=self.gate(model).resize,
             )
             publisher.capability = capability
             for tracker in self._trackers.values():
@@ -157,6 +168,9 @@ class Desk:
     def _moved(self, tracker: Tracker, urgent: bool) -> None:
         for publisher in self.publishers.values():
             publisher.moved(tracker, urgent)
+        if urgent:  # what nobody will tell is not kept
+            told = {model for model, publisher in self.publishers.items() if not publisher.stopped}
+            tracker.ended = [one for one in tracker.ended if one[0] in told]
 
 
 def places_of(function: Callable[..., Any]) -> Places:

@@ -10,17 +10,19 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context as Variables
 from typing import Final
 
-from agentrt.errors import ExecutorError
 from agentrt.executors.hinting import HintChannel
-from agentrt.kvcache.contexts import Advice, Context, World
+from agentrt.kvcache.contexts import Context, World
 from agentrt.kvcache.estimators import Estimators
-from agentrt.kvcache.hints import PROTOCOL, Capability, Hint, Subject, batches
+from agentrt.kvcache.hints import PROTOCOL, Capability, Hint, batches
 from agentrt.kvcache.policies import Policy
-from agentrt.runtime.kv.tracker import Prompt, Tracker
+from agentrt.runtime.kv.book import Book
+from agentrt.runtime.kv.prefixes import Prefixes
+from agentrt.runtime.kv.tracker import Tracker
 
 _log = logging.getLogger("agentrt")
 
@@ -33,6 +35,9 @@ SWEEP: Final = 2.0
 RENEW: Final = 10.0
 """Seconds after which a run is looked at in any case, so that what was told of it does not run out."""
 
+SHARE: Final = 0.05
+"""Of one core's time, for looking: after a look at very many contexts the next one waits for longer."""
+
 SETBACK: Final = 5.0
 """Seconds without trying after the engine could not be told."""
 
@@ -43,19 +48,12 @@ FAREWELL: Final = 1.0
 """Seconds that closing waits for the last words."""
 
 
-class Told:
-    """What the engine was told of a subject last, and when."""
-
-    __slots__ = ("advice", "at", "generation")
-
-    def __init__(self) -> None:
-        self.advice: Advice | None = None
-        self.at = -math.inf
-        self.generation = 0
-
-
 class Publisher:
-    """One engine's publisher. ``spent`` adds up the CPU seconds of finding out what to tell; sending is not in it."""
+    """One engine's publisher.
+
+    ``spent`` adds up the CPU seconds of finding out what to tell; sending is not in it. ``stopped``: it tells nothing
+    any more. ``resized`` is called with the sizes of the tiers when another engine has taken its place.
+    """
 
     def __init__(
         self,
@@ -67,43 +65,44 @@ class Publisher:
         tenant: str = "",
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
+        resized: Callable[[int, int], None] = lambda pool, host: None,
     ) -> None:
         self.capability = Capability()
+        self.stopped = False
         self.spent = 0.0
         self._model = model
         self._channel = channel
         self._policy = policy
         self._estimators = estimators
-        self._tenant = tenant
         self._clock = clock
-        self._wall = wall
         self._trackers: set[Tracker] = set()
         self._moved: set[Tracker] = set()
         self._looked: dict[Tracker, float] = {}
-        self._told: dict[Subject, Told] = {}
+        self._book = Book(policy.name, tenant, wall)
         self._unsaid: list[Hint] = []
-        self._prefixes: dict[tuple[object, ...], tuple[int, ...] | None] = {}
+        self._resized = resized
+        self._prefixes = Prefixes(channel)
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
-        self._fetching: set[asyncio.Task[None]] = set()
-        self._stopped = False
+        self._rests = -math.inf
+        self._silent = -math.inf
+        self._failing = False
 
     def follow(self, tracker: Tracker) -> None:
         """Have the contexts of a run in view from now on."""
-        if tracker not in self._trackers:
+        if tracker not in self._trackers and not self.stopped:
             self._trackers.add(tracker)
             self.moved(tracker, False)
 
     def moved(self, tracker: Tracker, urgent: bool) -> None:
         """Something of that run may have changed; ``urgent`` does not wait for more."""
-        if tracker in self._trackers and not self._stopped:
+        if tracker in self._trackers and not self.stopped:
             self._moved.add(tracker)
             self._look_in(0.0 if urgent else SOON)
 
     async def close(self) -> None:
         """Tell what is left to tell, within a second, and stop."""
-        for task in self._fetching:
-            task.cancel()
+        await self._prefixes.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL):
                 if self._sending is not None:
@@ -111,184 +110,148 @@ class Publisher:
                 self._pass()
                 if self._sending is not None:
                     await self._sending
-        self._stopped = True
-        left = [*self._fetching, *([self._sending] if self._sending is not None else [])]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        self._stop()
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    def _stop(self) -> None:
+        """Tell nothing any more, and keep nothing of any run."""
+        self.stopped = True
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
+        for kept in (self._trackers, self._moved, self._looked, self._book.told, self._unsaid):
+            kept.clear()
 
     # -- when to tell ----------------------------------------------------------------------------------------
 
     def _look_in(self, seconds: float) -> None:
         """Have a pass then, or sooner if one is due; while something is being sent it waits for that."""
-        if self._sending is not None:
+        if self._sending is not None or self.stopped:
             return
         loop = asyncio.get_running_loop()
+        at = max(loop.time() + seconds, self._silent)
         if self._timer is not None:
-            if self._timer.when() <= loop.time() + seconds:
+            if self._timer.when() <= at:
                 return
             self._timer.cancel()
-        self._timer = loop.call_later(seconds, self._pass)
+        self._timer = loop.call_at(at, self._pass, context=Variables())  # of no step: it would keep its run alive
 
     def _pass(self) -> None:
         """Collect what has changed and begin to send it."""
         self._timer = None
+        if self.stopped:
+            return
         began = time.thread_time()
         try:
             hints = self._collect()
         except Exception:  # noqa: BLE001 - a policy may be anybody's; hints never end a run
             _log.exception("hints to model %r: the policy failed; runs go on without hints", self._model)
-            self._stopped = True
+            self._stop()
             return
         self.spent += time.thread_time() - began
         if hints:
-            self._sending = asyncio.get_running_loop().create_task(self._send(hints))
+            self._sending = asyncio.get_running_loop().create_task(self._send(hints), context=Variables())
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Have the next pass when there may be something to tell."""
+        if self._moved:
+            self._look_in(max(SOON, self._rests - asyncio.get_running_loop().time()))
         elif self._restless:
             self._look_in(SWEEP)
 
     async def _send(self, hints: list[Hint]) -> None:
-        failed = False
         try:
             for batch in batches(hints):
                 await self._channel.send(batch)
-        except ExecutorError as error:
-            _log.warning("hints to model %r: %s; trying again in %g s", self._model, error, SETBACK)
-            self._told.clear()
-            self._unsaid = [hint for hint in hints if hint.ended][-MAX_UNSAID:]
-            failed = True
+            capability = await self._channel.capability()
+        except Exception as error:  # noqa: BLE001 - a channel may be anybody's; hints never end a run
+            self._unheard(hints, error)
+        else:
+            self._failing = False
+            if capability != self.capability:
+                self._meet(capability)
         finally:
             self._sending = None
-        if failed:
-            self._look_in(SETBACK)
-        elif self._moved:
-            self._look_in(SOON)
-        elif self._restless:
-            self._look_in(SWEEP)
+        self._go_on()
+
+    def _unheard(self, hints: list[Hint], error: Exception) -> None:
+        """Try again later: ends as they were, all else anew."""
+        level = logging.DEBUG if self._failing else logging.WARNING  # once is enough, until it hears again
+        _log.log(level, "hints to model %r: %s; trying again every %g s", self._model, error, SETBACK)
+        self._failing = True
+        self._unsaid = [hint for hint in hints if hint.ended][-MAX_UNSAID:]
+        self._silent = asyncio.get_running_loop().time() + SETBACK
+        self._prefixes.forget(all=False)
+        self._anew()
+
+    def _meet(self, capability: Capability) -> None:
+        """Another engine answers, as after a restart; it has heard nothing yet."""
+        self.capability = capability
+        self._resized(capability.pool, capability.host)
+        self._prefixes.forget(all=True)
+        self._anew()
+
+    def _anew(self) -> None:
+        """Tell everything once more."""
+        self._book.anew()
+        self._moved |= self._trackers
 
     @property
     def _restless(self) -> bool:
         """Whether time alone changes what is expected, or what was told runs out."""
-        return bool(self._trackers)
+        return bool(self._trackers or self._unsaid)
 
     # -- what to tell ----------------------------------------------------------------------------------------
 
     def _collect(self) -> list[Hint]:
         """The hints that say what has changed, ends first."""
         now = self._clock()
-        moved, self._moved = self._moved | self._due(now), set()
+        self._moved |= self._due(now)
         hints, self._unsaid = self._unsaid, []
-        hints += [hint for tracker in moved for hint in self._endings(tracker)]
-        if self.capability.protocol == PROTOCOL:
-            world = self._world(now)
-            for tracker in moved:
-                self._looked[tracker] = now
-                for context in () if tracker.over else tracker.contexts(self._model):
-                    hint = self._hint(context, world, tracker)
-                    if hint is not None:
-                        hints.append(hint)
+        hints += [hint for tracker in self._moved for hint in self._endings(tracker)]
         for tracker in [one for one in self._trackers if one.over]:
             self._trackers.discard(tracker)
+            self._moved.discard(tracker)
             self._looked.pop(tracker, None)
+        if self.capability.protocol != PROTOCOL:
+            self._moved.clear()
+        elif asyncio.get_running_loop().time() >= self._rests:
+            hints += self._changes(now)
         return hints
+
+    def _changes(self, now: float) -> list[Hint]:
+        """What the policy says now and did not say before, of the runs that moved."""
+        began = time.thread_time()
+        moved, self._moved = self._moved, set()
+        self._looked |= dict.fromkeys(moved, now)
+        world = self._world(now)
+        found = [self._hint(context, world, one) for one in moved for context in one.contexts(self._model)]
+        self._rests = asyncio.get_running_loop().time() + (time.thread_time() - began) / SHARE
+        return [hint for hint in found if hint is not None]
 
     def _due(self, now: float) -> set[Tracker]:
         """The runs to look at although nothing happened in them, however much happens in others."""
         quiet = {one: now - self._looked.get(one, now) for one in self._trackers}
         return {one for one, since in quiet.items() if since > SWEEP - SOON and (one.idle or since > RENEW)}
 
-    def _endings(self, tracker: Tracker) -> Iterable[Hint]:
+    def _endings(self, tracker: Tracker) -> list[Hint]:
         mine = [subject for model, subject in tracker.ended if model == self._model]
         tracker.ended = [one for one in tracker.ended if one[0] != self._model]
-        for subject in mine:
-            told = self._told.pop(subject, None)
-            generation = self._next(told)
-            if subject.kind == "session":
-                yield Hint(subject=subject, generation=generation, tenant=self._tenant, ended=True)
-            elif told is not None:
-                yield Hint(subject=subject, generation=generation, tenant=self._tenant, keep=0.0)
+        return [hint for hint in map(self._book.ended, mine) if hint is not None]
 
     def _hint(self, context: Context, world: World, tracker: Tracker) -> Hint | None:
         prefix: tuple[int, ...] = ()
         if context.subject.kind == "agent":
-            found = self._prefix(tracker.prompts[context.agent], tracker)
-            if not found:
+            prefix = self._prefixes.of(tracker.prompts[context.subject], lambda: self.moved(tracker, False))
+            if not prefix:
                 return None
-            prefix = found
-        advice = self._policy.advise(context, world)
-        told = self._told.setdefault(context.subject, Told())
-        if not self._differs(told, advice, world.now):
-            return None
-        first = told.advice is None
-        told.advice, told.at, told.generation = advice, world.now, self._next(told)
-        return self._as_hint(context, advice, told.generation, prefix if first else ())
-
-    def _as_hint(self, context: Context, advice: Advice | None, generation: int, prefix: tuple[int, ...]) -> Hint:
-        if advice is None:
-            return Hint(subject=context.subject, generation=generation, tenant=self._tenant, keep=0.0)
-        tool = context.tools[0] if context.tools else None
-        return Hint(
-            subject=context.subject,
-            generation=generation,
-            tenant=self._tenant,
-            agent=context.agent,
-            keep=advice.keep,
-            priority=advice.priority,
-            steps=advice.steps,
-            remaining=advice.remaining,
-            tool=f"{tool.name} {tool.word}".strip() if tool else "",
-            elapsed=tool.elapsed if tool else 0.0,
-            prefetch=advice.prefetch,
-            prefix=prefix,
-        )
-
-    def _differs(self, told: Told, advice: Advice | None, now: float) -> bool:
-        """Whether the engine's order could change by it; what time alone changes the engine counts down itself."""
-        last = told.advice
-        if last is None or advice is None:
-            return last is not advice
-        if (last.priority, last.steps) != (advice.priority, advice.steps):
-            return True
-        if advice.prefetch and not last.prefetch:
-            return True
-        if now - told.at > last.keep / 2:
-            return True
-        return _moved_on(last.remaining, advice.remaining, now - told.at)
-
-    def _next(self, told: Told | None) -> int:
-        """A generation newer than any before, of this process or an earlier one: the time of day in microseconds."""
-        return max(int(self._wall() * 1e6), told.generation + 1 if told else 0)
+        return self._book.news(context, self._policy.advise(context, world), prefix, world.now)
 
     def _world(self, now: float) -> World:
         size = sum(tracker.tokens(self._model) for tracker in self._trackers)
         pool = self.capability.pool
         return World(now, pool, self.capability.host, size / pool if pool else 0.0, self._estimators)
-
-    # -- fixed prompts ---------------------------------------------------------------------------------------
-
-    def _prefix(self, prompt: Prompt, tracker: Tracker) -> tuple[int, ...] | None:
-        """The tokens of a fixed prompt, once they are known; asks for them the first time."""
-        if prompt.key not in self._prefixes:
-            self._prefixes[prompt.key] = None
-            if prompt.fixed or prompt.tools:
-                task = asyncio.get_running_loop().create_task(self._fetch(prompt, tracker))
-                self._fetching.add(task)
-                task.add_done_callback(self._fetching.discard)
-        return self._prefixes[prompt.key]
-
-    async def _fetch(self, prompt: Prompt, tracker: Tracker) -> None:
-        try:
-            self._prefixes[prompt.key] = await self._channel.prefix(prompt.fixed, prompt.tools)
-        except ExecutorError as error:
-            _log.debug("the fixed prompt of agent %r stays unknown to the engine: %s", prompt.agent, error)
-        else:
-            self.moved(tracker, False)
-
-
-def _moved_on(last: float | None, new: float | None, since: float) -> bool:
-    """Whether the expected time has shifted by more than a quarter, and by more than half a second."""
-    if last is None or new is None:
-        return last is not new
-    shift = abs(new - (last - since))
-    return shift > max(0.5, 0.25 * max(new, last - since))

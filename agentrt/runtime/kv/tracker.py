@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agentrt.events import Event, RunEnded, StepAdded, StepEnded, StepStarted
 from agentrt.graph.machine import Node
@@ -12,6 +12,9 @@ from agentrt.kvcache.estimators import Estimators
 from agentrt.kvcache.hints import Subject
 from agentrt.runtime.kv.forecast import Forecast, Outlook, duration_name, turns_before
 from agentrt.types import Message, RunId, SessionId, StepId, ToolSpec, Usage
+
+MOST_PROMPTS: Final = 256
+"""Fixed prompts told apart in one run; a program that makes up one for each of its calls shares none of them."""
 
 
 class Prompt(NamedTuple):
@@ -31,11 +34,12 @@ class Prompt(NamedTuple):
 class Tracked:
     """One session while it lives; times are seconds of the runtime's clock."""
 
-    __slots__ = ("acting", "id", "last", "phase", "prompt", "since", "tokens", "turns")
+    __slots__ = ("acting", "fixed", "id", "last", "phase", "prompt", "since", "tokens", "turns")
 
-    def __init__(self, id: SessionId, prompt: Prompt, now: float) -> None:  # noqa: A002 - the field's name
+    def __init__(self, id: SessionId, prompt: Prompt, fixed: Subject | None, now: float) -> None:  # noqa: A002 - the field's name
         self.id = id
         self.prompt = prompt
+        self.fixed = fixed
         self.phase: Phase = "waiting"
         self.since = now
         self.turns = 0
@@ -67,7 +71,7 @@ class Tracker:
         acts: Callable[[RunId, SessionId, float], None],
     ) -> None:
         self.run = run
-        self.prompts: dict[str, Prompt] = {}
+        self.prompts: dict[Subject, Prompt] = {}
         self.ended: list[tuple[str, Subject]] = []
         self.over = False
         self._nodes = nodes
@@ -76,16 +80,28 @@ class Tracker:
         self._now = now
         self._moved = moved
         self._acts = acts
+        self._subjects: dict[tuple[object, ...], Subject] = {}
         self._sessions: dict[SessionId, Tracked] = {}
         self._live: dict[StepId, Node] = {}
         self._born = now()
+        self._answers = 0
+        self._left = 0.0
 
     # -- what the agents tell --------------------------------------------------------------------------------
 
     def opened(self, session: SessionId, prompt: Prompt) -> None:
         """A context exists; nothing of it has been sent."""
-        self.prompts[prompt.agent] = prompt
-        self._sessions[session] = Tracked(session, prompt, self._now())
+        self._sessions[session] = Tracked(session, prompt, self._fixed_in(prompt), self._now())
+
+    def _fixed_in(self, prompt: Prompt) -> Subject | None:
+        """The subject of a fixed prompt in this run. Agents of one name may have several, which are told apart."""
+        subject = self._subjects.get(prompt.key)
+        if subject is None and len(self.prompts) < MOST_PROMPTS:
+            same = sum(one.agent == prompt.agent for one in self.prompts.values())
+            name = f"{prompt.agent}~{same + 1}" if same else prompt.agent
+            subject = self._subjects[prompt.key] = Subject("agent", name, self.run)
+            self.prompts[subject] = prompt
+        return subject
 
     def closed(self, session: SessionId) -> None:
         """No further turn of the context comes."""
@@ -111,15 +127,21 @@ class Tracker:
         if known is None:
             return
         known.turns += 1
+        self._answers += 1
         known.tokens = usage.prompt + usage.completion
         if first is not None and usage.prompt:
             self._learn_prefill(usage, first, alone)
 
     @property
     def left(self) -> float:
-        """Turns that the run's live sessions are expected to take still."""
-        left = self._estimators.turns.left
-        return sum(left(known.prompt.agent, known.turns).value for known in self._sessions.values())
+        """Turns that the run's live sessions are expected to take still.
+
+        Counted anew after as many answers as there are sessions, so that a turn costs the same beside thousands.
+        """
+        if self._answers >= len(self._sessions):
+            left, self._answers = self._estimators.turns.left, 0
+            self._left = sum(left(known.prompt.agent, known.turns).value for known in self._sessions.values())
+        return self._left
 
     def _learn_prefill(self, usage: Usage, first: float, alone: bool) -> None:
         """Time to the first token is prefill, for a turn that was alone; else what is beyond that was the queue."""
@@ -190,16 +212,12 @@ class Tracker:
     def _close(self) -> None:
         for known in self._sessions.values():
             self._end(known)
-        self.ended += [(one.model, self.prompt_subject(one)) for one in self.prompts.values()]
+        self.ended += [(prompt.model, subject) for subject, prompt in self.prompts.items()]
         self._sessions.clear()
         self.over = True
         self._moved(self, True)
 
     # -- what the publisher asks -----------------------------------------------------------------------------
-
-    def prompt_subject(self, prompt: Prompt) -> Subject:
-        """The subject of an agent's fixed prompt in this run."""
-        return Subject("agent", prompt.agent, self.run)
 
     @property
     def idle(self) -> bool:
@@ -214,16 +232,16 @@ class Tracker:
         """Every live session and fixed prompt at that model, with what is expected of it."""
         now = self._now()
         outlook = self._forecast.look(self._live, now - self._born)
-        soonest: dict[str, tuple[int, float | None]] = {}
+        soonest: dict[Subject, tuple[int, float | None]] = {}
         for known in self._sessions.values():
             if known.prompt.model == model:
                 context = self._context(known, outlook, now)
-                if context.steps is not None:
-                    _keep_soonest(soonest, known.prompt.agent, context.steps, context.wait)
+                if context.steps is not None and known.fixed is not None:
+                    _keep_soonest(soonest, known.fixed, context.steps, context.wait)
                 yield context
-        for prompt in self.prompts.values():
+        for subject, prompt in self.prompts.items():
             if prompt.model == model:
-                yield self._fixed(prompt, outlook, soonest)
+                yield self._fixed(subject, prompt, outlook, soonest)
 
     def _context(self, known: Tracked, outlook: Outlook, now: float) -> Context:
         tools = tuple(ToolRun(node.name, node.word, now - began) for node, began in known.acting.items())
@@ -254,22 +272,25 @@ class Tracker:
             return 1, max(of(one.name, one.word).residual(one.elapsed) for one in tools)
         return outlook.session(known.id, known.prompt.agent, known.last)
 
-    def _fixed(self, prompt: Prompt, outlook: Outlook, soonest: dict[str, tuple[int, float | None]]) -> Context:
+    def _fixed(
+        self, subject: Subject, prompt: Prompt, outlook: Outlook, soonest: dict[Subject, tuple[int, float | None]]
+    ) -> Context:
         """A fixed prompt is needed as soon as the first of the sessions that share it, or of the calls to come."""
-        steps, wait = soonest.get(prompt.agent, (None, None))
+        steps, wait = soonest.get(subject, (None, None))
         if steps != 0:
             called, after = outlook.agent(prompt.agent)
             if called is not None:
-                _keep_soonest(soonest, prompt.agent, called, after)
-                steps, wait = soonest[prompt.agent]
-        subject = self.prompt_subject(prompt)
+                _keep_soonest(soonest, subject, called, after)
+                steps, wait = soonest[subject]
         return Context(subject, self.run, prompt.agent, "waiting", self._born, steps=steps, wait=wait)
 
 
-def _keep_soonest(found: dict[str, tuple[int, float | None]], agent: str, steps: int, wait: float | None) -> None:
-    known = found.get(agent)
+def _keep_soonest(
+    found: dict[Subject, tuple[int, float | None]], subject: Subject, steps: int, wait: float | None
+) -> None:
+    known = found.get(subject)
     if known is None or (steps, _far(wait)) < (known[0], _far(known[1])):
-        found[agent] = (steps, wait)
+        found[subject] = (steps, wait)
 
 
 def _far(wait: float | None) -> float:
