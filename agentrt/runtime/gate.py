@@ -111,6 +111,13 @@ class Gate:
         """Note whose session it is, to forget it with its run."""
         self._sessions.setdefault(program, set()).add(session)
 
+    def learned(self, request: ModelRequest, session: str, characters: int, reply: ModelReply) -> int | None:
+        """Learn from an answer how many tokens the session has now, and remember it unless that is over meanwhile."""
+        size = self.sizes.learn(session, request.agent, characters, reply)
+        if session not in self._sessions.get(request.run, ()):
+            self.sizes.forget(session)
+        return size
+
     def fixed(self, request: ModelRequest, chain: Sequence[Link]) -> Fixed:
         """What every session of the agent begins with: its tools and its system prompt."""
         if not chain or request.messages[0].role != "system":
@@ -296,5 +303,5 @@ class Turn:
         """Tokens of the context now: as before when the turn failed, none when nothing of it comes back."""
         if answer is None:
             return self._before
-        size = self._gate.sizes.learn(self._session, self.request.agent, self._characters, answer)
+        size = self._gate.learned(self.request, self._session, self._characters, answer)
         return 0 if self.request.session is None else size

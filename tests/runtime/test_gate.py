@@ -175,6 +175,25 @@ async def test_a_session_that_ends_lets_go_what_still_waits_for_it() -> None:
         assert (await second).text == TEXT
 
 
+async def test_a_session_that_ends_while_its_turn_runs_is_not_remembered() -> None:
+    """What the last answer of a session taught of its size goes with it, though it came after the end."""
+    gate, go = Gate(full()), asyncio.Event()
+
+    async def script(asked: Asked) -> Reply:
+        await go.wait()
+        return say("word " * 50)
+
+    async with ScriptedServer(script) as server, behind(gate, server) as executor:
+        turns = [asyncio.create_task(executor.execute(request("a", session=one))) for one in ("closed", "open")]
+        await server.until(lambda server: server.in_flight >= 1)
+        gate.leave("a", "a/closed")
+        go.set()
+        await asyncio.gather(*turns)
+    unknown = gate.sizes.prompt("a/never", 10_000)
+    assert gate.sizes.prompt("a/open", 10_000) != unknown
+    assert gate.sizes.prompt("a/closed", 10_000) == unknown
+
+
 async def test_time_at_the_gate_is_not_the_step_s() -> None:
     """A step whose timeout is shorter than its wait at the gate does not time out."""
     gate = Gate(full())
