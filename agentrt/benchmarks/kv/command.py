@@ -27,7 +27,7 @@ TRACE_HELP = (
     "shape tool loops by this recording, JSON lines, gzipped or not: AgentCgroup's agent runs on SWE-rebench tasks or "
     "kv-cache-tester's Claude Code sessions, both public (default: made-up runs with their statistics)"
 )
-STILL_HELP = "repeat rounds in which other processes took more of the machine than this (0.2)"
+STILL_HELP = "repeat a run, twice at most, in which other processes took more of the machine than this (0.2)"
 WORKING_SET: Final = {"cpu": 6_400, "cuda": 480_000}
 CONTEXT: Final = {"cpu": 8_192, "cuda": 131_072}
 PRESSURES: Final = {"none": 0.5}

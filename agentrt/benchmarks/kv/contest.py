@@ -108,41 +108,29 @@ def _rounds(row: Row, batch: Sequence[Contestant], engines: Mapping[str, Served]
     taking_part = [score for score in row.scores if score.contestant.name in names]
     if len(taking_part) == 1 and row.reference.samples:
         return  # the reference alone, which has run in another batch
-    held: list[dict[str, Sample]] = []
-    for number in range(2 * plan.rounds):
-        note(f"{row.cell.name}, round {number + 1}")
-        held.append(_round(taking_part, number, row.cell, engines, plan))
-        if sum(_disturbed(found) <= plan.still for found in held) == plan.rounds:
-            break
-    for found in sorted(held, key=_disturbed)[: plan.rounds]:
+    for number in range(plan.rounds):
+        note(f"{row.cell.name}, round {number + 1} of {plan.rounds}")
+        turn = number % len(taking_part)
+        found: dict[str, Sample] = {}
+        for score in [*taking_part[turn:], *taking_part[:turn]]:  # each round begins with another one
+            if not score.problem:
+                _take(score, row.cell, engines, plan, found)
         _keep(row, taking_part, found, plan.rounds)
 
 
-def _disturbed(found: Mapping[str, Sample]) -> float:
-    """The largest share of the machine that others took in a round."""
-    return max((one.others for one in found.values()), default=1.0)
-
-
-def _round(
-    scores: Sequence[Score], number: int, cell: Cell, engines: Mapping[str, Served], plan: Plan
-) -> dict[str, Sample]:
-    """Let each take its turn, beginning with another one than the round before."""
-    turn = number % len(scores)
-    found: dict[str, Sample] = {}
-    for score in [*scores[turn:], *scores[:turn]]:
-        if not score.problem:
-            _take(score, cell, engines, plan.patience, found)
-    return found
-
-
-def _take(score: Score, cell: Cell, engines: Mapping[str, Served], patience: float, found: dict[str, Sample]) -> None:
+def _take(score: Score, cell: Cell, engines: Mapping[str, Served], plan: Plan, found: dict[str, Sample]) -> None:
+    """One run; a disturbed one is repeated, and the least disturbed counts."""
     server = engines[score.contestant.engine.key]
+    samples: list[Sample] = []
     try:
-        server.flush()
-        found[score.contestant.name] = asyncio.run(_within(score.contestant, server, cell, patience))
+        while not samples or (samples[-1].others > plan.still and len(samples) <= plan.again):
+            server.flush()
+            samples.append(asyncio.run(_within(score.contestant, server, cell, plan.patience)))
     except (AgentrtError, TimeoutError) as error:
-        said = str(error) or f"no result after {patience:g} s"
+        said = str(error) or f"no result after {plan.patience:g} s"
         score.problem = said.partition("\n")[0]
+    if samples:
+        found[score.contestant.name] = min(samples, key=lambda one: one.others)
 
 
 async def _within(contestant: Contestant, server: Served, cell: Cell, patience: float) -> Sample:

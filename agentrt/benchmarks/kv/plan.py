@@ -57,9 +57,8 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All cells and how often each is run. ``device`` is cpu or cuda; ``together`` engines run at once, 0 for as many
-    as memory holds; ``patience`` is the seconds after which a run is given up. A round in which other processes took
-    more than ``still`` of the machine is repeated, at most as many times as there are rounds; the least disturbed
-    count."""
+    as memory holds; ``patience`` is the seconds after which a run is given up. A run in which other processes took
+    more than ``still`` of the machine is repeated up to ``again`` times, and the least disturbed counts."""
 
     cells: tuple[Cell, ...]
     rounds: int = 3
@@ -67,6 +66,7 @@ class Plan:
     together: int = 0
     patience: float = 600.0
     still: float = 1.0
+    again: int = 2
 
 
 def standard(workloads: dict[str, Workload], base: Size, *, thunderagent: bool = False) -> list[Cell]:
