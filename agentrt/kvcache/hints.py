@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 PROTOCOL: Final = 1
@@ -61,7 +61,7 @@ class Hint:
 
     subject: Subject
     generation: int
-    tenant: str = ""
+    tenant: str = field(default="", repr=False)
     agent: str = ""
     keep: float = 60.0
     priority: float = 0.0
