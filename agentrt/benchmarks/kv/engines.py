@@ -120,6 +120,13 @@ class Served:
         answer = self._client.get("/metrics")
         return read_metrics(answer.text) if answer.status_code == 200 else {}
 
+    def hint_seconds(self) -> float:
+        """How long the schedulers were busy with hints so far, as our plugin tells; 0 for a stock engine."""
+        answer = self._client.get("/agentrt/kv")
+        if answer.status_code != 200:
+            return 0.0
+        return float(sum(one.get("spent", 0.0) for one in answer.json()["schedulers"]))
+
     def fixed(self, system: Message) -> int:
         """How many tokens all prompts have in common that begin with this system message."""
         if system not in self._fixed:

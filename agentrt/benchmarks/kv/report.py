@@ -133,7 +133,7 @@ _PROMISE: Final = ("promise", "cell", "measured", "at most", "")
 def _promise(one: Verdict) -> list[str]:
     verdict = {True: "met", False: "MISSED", None: "no meaning here"}[one.met]
     note = f"{verdict}; {one.note}" if one.note else verdict
-    return [one.promise, one.cell, _number(one.value, 2), f"{one.bound:g}", note]
+    return [one.promise, one.cell, _number(one.value, 2 if one.bound > 0.1 else 4), f"{one.bound:g}", note]
 
 
 def _number(value: float | None, digits: int) -> str:

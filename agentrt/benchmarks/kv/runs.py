@@ -34,7 +34,8 @@ class Sample:
     from their start. ``first`` are the times to first token of all turns. ``regenerated`` prefix tokens were in the
     cache before and were computed again; ``oracle`` is how many of those even Bélády's order could not have kept on
     this very sequence. ``hint_s`` is CPU time of this process for hints, ``steps`` how many steps the runs had.
-    ``engine_s`` is CPU time of the engine, ``others`` the share of the machine that was neither its nor ours.
+    The run took ``seconds`` in all, the engine ``engine_s`` of CPU time and its scheduler ``scheduler_s`` for hints;
+    ``others`` is the share of the machine that was neither its nor ours.
     """
 
     jobs: tuple[float, ...]
@@ -46,7 +47,9 @@ class Sample:
     oracle: int
     hint_s: float
     steps: int
+    seconds: float = 0.0
     engine_s: float = 0.0
+    scheduler_s: float = 0.0
     others: float = 0.0
     counters: Mapping[str, float] = field(default_factory=dict)
 
@@ -85,7 +88,7 @@ def at(values: Sequence[float], share: float) -> float:
 async def once(contestant: Contestant, server: Served, pool: int, workload: Workload, size: Size) -> Sample:
     """Run the workload's programs to their ends. Raises what a program raises."""
     jobs = workload.jobs(size)
-    before, began = server.counters(), meter.read(server.session)
+    before, busy, began = server.counters(), server.hint_seconds(), meter.read(server.session)
     inner = _executor(server)
     fault = contestant.fault
     probe = Probe(
@@ -98,11 +101,17 @@ async def once(contestant: Contestant, server: Served, pool: int, workload: Work
         results = await asyncio.gather(*(_arrive(job, runtime, started, inner) for job in jobs))
     for result in results:
         _ = result.output  # raises for a run that failed
-    after, ended = server.counters(), meter.read(server.session)
+    ended, after, busy_then = meter.read(server.session), server.counters(), server.hint_seconds()
     hint_s = publishers_spent(runtime.desk.publishers) if runtime.desk is not None else 0.0
     counters = {name: value - before.get(name, 0.0) for name, value in after.items() if value != before.get(name, 0.0)}
     found = sample_of(probe.turns, results, started, server, pool, workload.warm, hint_s, counters)
-    return replace(found, engine_s=ended.engine - began.engine, others=meter.others(began, ended))
+    return replace(
+        found,
+        seconds=ended.wall - began.wall,
+        engine_s=ended.engine - began.engine,
+        scheduler_s=busy_then - busy,
+        others=meter.others(began, ended),
+    )
 
 
 def _executor(server: Served) -> ModelExecutor:

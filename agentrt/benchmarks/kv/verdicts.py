@@ -12,6 +12,7 @@ OURS: Final = "agentrt"
 OURS_WITH_HOST: Final = "host"
 FAULTY: Final = ("dropped", "delayed", "random")
 HINT_US: Final = 50.0
+HINT_SHARE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,12 @@ def _cost(row: Row) -> Iterator[Verdict]:
     score = row.score(OURS)
     if score:
         steps = sum(one.steps for one in score.samples)
-        yield Verdict(
-            "µs CPU a step for hints", row.cell.name, sum(one.hint_s for one in score.samples) / steps * 1e6, HINT_US
-        )
+        took = sum(one.hint_s for one in score.samples) / steps * 1e6
+        yield Verdict("µs CPU a step for hints", row.cell.name, took, HINT_US)
+        seconds = sum(one.seconds for one in score.samples)
+        if seconds:
+            busy = sum(one.scheduler_s for one in score.samples) / seconds
+            yield Verdict("share of the scheduler's time for hints", row.cell.name, busy, HINT_SHARE)
 
 
 def _against_best(row: Row, score: Score, promise: str, measure: str, bound: float) -> Verdict:
