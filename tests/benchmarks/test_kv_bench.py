@@ -472,6 +472,17 @@ def test_a_model_of_a_shape_is_made_of_a_tokenizer(tmp_path: Path) -> None:
     assert (folder / "tokenizer.json").exists()
 
 
+def test_a_forecast_knows_when_policies_tie(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where everything fits no policy differs; under pressure none regenerates less than Bélády's order."""
+    assert main(["bench", "kv", "--simulate", "--programs", "8", "--pressure", "none,2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {one["over_lru"] for one in found if one["pressure"] < 1} == {1.0}
+    pressed = [one for one in found if one["pressure"] > 1]
+    assert all(one["oracle"] <= one["regenerated"] for one in pressed)
+    assert {one["policy"] for one in pressed} >= {"lru", "agentrt", "kvflow", "truth"}
+    assert len({one["over_lru"] for one in pressed}) > 1
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -8,6 +8,10 @@
 ``runs``         one run and what came of it
 ``contest``      rounds in which all take turns
 ``verdicts``     what agentrt promises; ``report`` and ``plots`` show it
+``given``        what is put into a program file: prompts and lengths; ``programs`` are those files
+``meter``        whose CPU time a run took
+``thunderagent`` its public proxy as one more contestant
+``simulate``     every policy in simulated time
 ``soak``         random hints, aborts and cancels at full load
 ``command``      the command line
 """

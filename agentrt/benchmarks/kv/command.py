@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="random hints, aborts and cancels at full load on one engine of ours (600)",
     )
+    how.add_argument("--simulate", action="store_true", help="every policy in simulated time: a forecast in seconds")
     parser.add_argument("--quick", action="store_true", help="two small rows, two engines, one round")
     parser.add_argument("--contestants", metavar="all|NAME,NAME", help="who takes part beside lru")
     parser.add_argument("--workloads", metavar="NAME,NAME", help="loops, flow, branches")
@@ -78,7 +79,18 @@ def run(args: argparse.Namespace) -> int:
         from agentrt.benchmarks.kv.soak import soak_command
 
         return soak_command(args.soak, args.seed, as_json=args.json, note=note)
-    return _live(args, note)
+    return _simulated(args) if args.simulate else _live(args, note)
+
+
+def _simulated(args: argparse.Namespace) -> int:
+    from agentrt.benchmarks.kv.simulate import as_json, as_text, simulated
+
+    pressures = [_pressure(one) for one in (args.pressure or "none,2,4").split(",")]
+    programs = [_count(one) for one in (args.programs or "16").split(",")]
+    tokens = args.working_set or WORKING_SET[args.device]
+    found = list(simulated(args.trace, programs, pressures, tokens, args.seed))
+    print(as_json(found) if args.json else as_text(found))
+    return 0
 
 
 def _live(args: argparse.Namespace, note: Callable[[str], None]) -> int:
