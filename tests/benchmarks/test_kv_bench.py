@@ -211,9 +211,8 @@ def test_earlier_programs_get_the_larger_priority(engine: Emptied, server: Scrip
 
 def turn(number: int, *said: str, cached: int, prompt: int) -> Turn:
     messages = tuple(Message("system" if n == 0 else "user", one) for n, one in enumerate(said))
-    return Turn(
-        ModelRequest(messages, run="r", session=said[1]), Usage(prompt, cached, 4), number, number + 0.2, number + 0.5
-    )
+    request = ModelRequest(messages, run="r", session=said[1])
+    return Turn(request, Usage(prompt, cached, 4), number, number, number + 0.2, number + 0.5)
 
 
 def test_prefixes_are_told_from_messages() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,10 +17,15 @@ from agentrt.types import Message, ModelReply, ModelRequest, Usage
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One answered request. Times are seconds of the probe's clock: when it was sent, its first token, its end."""
+    """One answered request. Times are seconds of the probe's clock.
+
+    ``asked``: its step was ready for the model; ``sent``: it left, after whatever held it back; then its first token
+    and its end.
+    """
 
     request: ModelRequest
     usage: Usage
+    asked: float
     sent: float
     first: float
     ended: float
@@ -53,9 +59,11 @@ class Probe:
         self._clock = clock
         self._channel: HintChannel | None = None
         self._faulty: Faulty | None = None
+        self._asked: dict[asyncio.Task[object] | None, float] = {}
 
     async def prepare(self) -> None:
-        """See ``ModelExecutor``."""
+        """See ``ModelExecutor``. A runtime calls it when a step is ready for the model, before it may be held back."""
+        self._asked[asyncio.current_task()] = self._clock()
         await self._inner.prepare()
 
     async def execute(self, request: ModelRequest, emit: Emit = ignore) -> ModelReply:
@@ -69,9 +77,10 @@ class Probe:
             emit(text)
 
         sent = self._clock()
+        asked = self._asked.pop(asyncio.current_task(), sent)
         reply = await self._inner.execute(changed, heard)
         ended = self._clock()
-        self.turns.append(Turn(request, reply.usage, sent, firsts[0] if firsts else ended, ended))
+        self.turns.append(Turn(request, reply.usage, asked, sent, firsts[0] if firsts else ended, ended))
         return reply
 
     async def hints(self) -> HintChannel | None:

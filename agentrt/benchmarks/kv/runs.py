@@ -19,7 +19,6 @@ from agentrt.benchmarks.kv.workloads import Job, Size, Workload
 from agentrt.executors import ModelExecutor, SGLangExecutor
 from agentrt.kvcache.simulator.replay import belady, observed
 from agentrt.runtime import Run, RunResult, Runtime
-from agentrt.runtime.kv.desk import publishers_spent
 from agentrt.types import ModelRequest
 
 FIXED_REPLY: Mapping[str, Any] = {"ignore_eos": True}
@@ -102,7 +101,7 @@ async def once(contestant: Contestant, server: Served, pool: int, workload: Work
     for result in results:
         _ = result.output  # raises for a run that failed
     ended, after, busy_then = meter.read(server.session), server.counters(), server.hint_seconds()
-    hint_s = publishers_spent(runtime.desk.publishers) if runtime.desk is not None else 0.0
+    hint_s = runtime.desk.spent if runtime.desk is not None else 0.0
     counters = {name: value - before.get(name, 0.0) for name, value in after.items() if value != before.get(name, 0.0)}
     found = sample_of(probe.turns, results, started, server, pool, workload.warm, hint_s, counters)
     return replace(
@@ -160,7 +159,7 @@ def sample_of(
     return Sample(
         jobs=tuple(seconds - wait for seconds, wait in zip(whole, waits, strict=True)),
         whole=whole,
-        first=tuple(one.first - one.sent for one in turns),
+        first=tuple(one.first - one.asked for one in turns),
         prompt=sum(one.usage.prompt for one in turns),
         cached=sum(one.usage.cached for one in turns),
         regenerated=observed(sequence).regenerated,

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 from functools import lru_cache
@@ -66,6 +66,11 @@ class Desk:
         if self._estimators is None:
             self._estimators = Estimators.load(self._file) if self._file else Estimators()
         return self._estimators
+
+    @property
+    def spent(self) -> float:
+        """CPU seconds of finding out what to tell the engines; neither following the runs nor sending is in it."""
+        return sum(one.spent for one in self.publishers.values())
 
     def follow(self, run: Run[Any]) -> Tracker:
         """Have a run in view; its agents tell the tracker, its events do the rest."""
@@ -188,8 +193,3 @@ def _places_at(file: str, name: str, line: int) -> Places:
         if 0 <= found.place.line - line <= DECORATORS:  # else it is another function of that name
             return Places(found)
     return NOWHERE
-
-
-def publishers_spent(publishers: Mapping[str, Publisher]) -> float:
-    """CPU seconds of finding out what to tell the engines; neither following the runs nor sending is in it."""
-    return sum(one.spent for one in publishers.values())
