@@ -41,7 +41,7 @@ class Agentrt:
         """Expected seconds to the next use; ``None`` if none is foreseen, as nobody knows when a held turn goes."""
         if context.phase == "held":
             return None
-        left = tools_left(context, world) if context.phase == "acting" else None
+        left = tools_left(context.tools, world.estimators.durations) if context.phase == "acting" else None
         if left is not None:
             return left
         if context.wait is not None:

@@ -24,5 +24,5 @@ class CacheWise:
         """The expected seconds to the next turn; nothing for fixed prompts and for sessions that wait for no tool."""
         if context.subject.kind != "session":
             return None
-        left = 0.0 if context.phase == "queued" else tools_left(context, world)
+        left = 0.0 if context.phase == "queued" else tools_left(context.tools, world.estimators.durations)
         return None if left is None else Advice(keep=self.keep, remaining=left)

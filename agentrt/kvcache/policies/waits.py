@@ -1,11 +1,14 @@
-"""What several policies ask: how long the tools that a context waits for still take."""
+"""What several ask: how long the tools that a context waits for still take."""
 
 from __future__ import annotations
 
-from agentrt.kvcache.contexts import Context, World
+from collections.abc import Iterable
+
+from agentrt.kvcache.contexts import ToolRun
+from agentrt.kvcache.estimators import Durations
 
 
-def tools_left(context: Context, world: World) -> float | None:
-    """Seconds until the last of its running tools is expected to end; ``None`` if none runs."""
-    of = world.estimators.durations.of
-    return max((of(tool.name, tool.word).residual(tool.elapsed) for tool in context.tools), default=None)
+def tools_left(tools: Iterable[ToolRun], durations: Durations) -> float | None:
+    """Seconds until the last of these running tools is expected to end; ``None`` if none runs."""
+    of = durations.of
+    return max((of(tool.name, tool.word).residual(tool.elapsed) for tool in tools), default=None)

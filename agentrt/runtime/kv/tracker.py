@@ -10,6 +10,7 @@ from agentrt.graph.machine import Node
 from agentrt.kvcache.contexts import Context, Phase, ToolRun
 from agentrt.kvcache.estimators import Estimators
 from agentrt.kvcache.hints import Subject
+from agentrt.kvcache.policies.waits import tools_left
 from agentrt.runtime.kv.forecast import Forecast, Outlook, duration_name, turns_before
 from agentrt.types import Message, RunId, SessionId, StepId, ToolSpec, Usage
 
@@ -268,8 +269,7 @@ class Tracker:
         if known.phase == "queued":
             return 0, 0.0
         if tools:
-            of = self._estimators.durations.of
-            return 1, max(of(one.name, one.word).residual(one.elapsed) for one in tools)
+            return 1, tools_left(tools, self._estimators.durations)
         return outlook.session(known.id, known.prompt.agent, known.last)
 
     def _fixed(
