@@ -19,6 +19,10 @@ AgentrtError
 │   ├── SetupError        installing it or its model failed
 │   ├── StartError        it did not come up, or ended by itself
 │   └── NotRunning        there is none to talk to
+├── JournalError          what is kept of runs cannot be read or written
+│   ├── NoSuchRun         it holds no run of that name
+│   ├── RunTaken          another process runs it, or has taken it over
+│   └── ReplayDiffers     the program does not do again what it did before
 └── RunError              a whole run ended without a result
     ├── RunFailed         a step or the program failed
     └── RunCancelled      somebody cancelled it
@@ -119,6 +123,22 @@ class StartError(EngineError):
 
 class NotRunning(EngineError):
     """There is no engine to talk to."""
+
+
+class JournalError(AgentrtError):
+    """What is kept of runs cannot be read or written; what was acknowledged before is there."""
+
+
+class NoSuchRun(JournalError):
+    """The journal holds no run of that name."""
+
+
+class RunTaken(JournalError):
+    """Another process runs it, or has taken it over."""
+
+
+class ReplayDiffers(JournalError):
+    """The program does not do again what it did before; nothing was changed by finding out."""
 
 
 class RunError(AgentrtError):

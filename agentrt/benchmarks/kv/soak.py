@@ -95,7 +95,8 @@ async def soak(server: Served, seconds: float, draw: random.Random) -> Tally:
             await asyncio.sleep(PAUSE_S)  # idle: SGLang looks for leaks now
         await _after(server, client, tally)
     log = await asyncio.to_thread(_log_of, server)
-    for line in log[len(started) :].splitlines():  # SGLang's own start may log a traceback, of a warm-up before it listens
+    soaked = log[len(started) :]  # SGLang's start may log a traceback of its own: a warm-up before it listens
+    for line in soaked.splitlines():
         if any(word in line for word in LEAKS) and "server_args=" not in line:
             tally.fault(f"the log says: {line[:200]}")
     return tally
