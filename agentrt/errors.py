@@ -4,10 +4,12 @@ AgentrtError
 ├── UsageError            the caller's mistake: fix the call, the program or the setting
 │   ├── ProgramError      the program is missing, does not import, or is called the wrong way
 │   ├── GraphError        the step graph is impossible: cycle, unknown tool, duplicate name
+│   │   └── EditRefused   an edit of a running graph cannot be applied; nothing of it was
 │   └── ConfigError       an option or setting has a value that cannot be used
 ├── StepError             one step could not give its result
 │   ├── StepTimeout       it ran longer than it was allowed to
 │   ├── UpstreamFailed    something it depends on failed, so it never started
+│   ├── StepSkipped       it was not wanted: a condition did not hold, or an edit took it out of the graph
 │   ├── ToolError         the model asked for a tool that is not there, or with arguments that do not fit
 │   ├── OutputError       the model's reply does not fit the output type, after all retries
 │   ├── PromptTooLong     the prompt does not fit the model's context
@@ -33,6 +35,8 @@ enter, and kept as ``__cause__``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class AgentrtError(Exception):
     """The root: catch this to catch everything agentrt raises on purpose."""
@@ -50,6 +54,14 @@ class GraphError(UsageError):
     """The step graph is impossible: a cycle, an unknown tool, a duplicate name."""
 
 
+class EditRefused(GraphError):
+    """An edit of a running graph cannot be applied, and nothing of it was. ``reasons`` are all there are."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(f"the edit was refused, and nothing was changed: {'; '.join(reasons)}")
+        self.reasons = tuple(reasons)
+
+
 class ConfigError(UsageError):
     """An option or a setting has a value that cannot be used."""
 
@@ -64,6 +76,10 @@ class StepTimeout(StepError):
 
 class UpstreamFailed(StepError):
     """A step never started, because something it depends on failed; the cause is chained."""
+
+
+class StepSkipped(StepError):
+    """A step was not wanted, which is no failure: a condition did not hold, or an edit took it out of the graph."""
 
 
 class ToolError(StepError):
