@@ -57,8 +57,8 @@ class GraphError(UsageError):
 class EditRefused(GraphError):
     """An edit of a running graph cannot be applied, and nothing of it was. ``reasons`` are all there are."""
 
-    def __init__(self, reasons: Sequence[str]) -> None:
-        super().__init__(f"the edit was refused, and nothing was changed: {'; '.join(reasons)}")
+    def __init__(self, message: str, *, reasons: Sequence[str] = ()) -> None:
+        super().__init__(message)
         self.reasons = tuple(reasons)
 
 
