@@ -3,147 +3,62 @@
 It knows nothing of asyncio, clocks or executors: whoever drives it says what happened and at what time, and carries
 out what it answers. The life of a node::
 
-    pending --> ready --> running --> done | failed | cancelled
+    pending --> ready --> running --> done | failed | cancelled | skipped
        |          |          |
        |          |          +--> pending        (suspended: waits out a delay, holds no place)
-       |          +--> cancelled
+       |          +--> cancelled | pending     (rewired by an edit)
        +--> skipped | cancelled
 
-A node is *ready* when every input is done, and runs as soon as its lane has a free place; lanes without a limit always
-have one. When a node fails or is cancelled, what depends on it is skipped, and nothing else is touched.
+A node is *ready* when every input is done, or as many as it needs, and runs as soon as its lane has a free place; lanes
+without a limit always have one. When a node fails or is cancelled, what cannot run without it is skipped, and nothing
+else is touched.
+
+An edge is *pending* until its source has ended, then *enabled*, or *disabled* when the source was skipped with nobody
+to blame: its condition did not hold (``decline``), or all its own edges are disabled. Disabled edges count as absent,
+as far as the node can do without them; a node of which all edges are disabled is skipped in turn. An edit changes
+nodes that have not started, several at once or none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Final, Literal, NamedTuple
 
 from agentrt.errors import GraphError
-from agentrt.types import FINISHED, Place, SessionId, StepId, StepKind, StepStatus, Usage
+from agentrt.graph.edits import Change, cannot_meet, checked
+from agentrt.graph.invariants import check
+from agentrt.graph.node import NO_USAGE, InvalidTransition, Node
+from agentrt.types import FINISHED, StepId, StepStatus
+
+__all__ = ["NO_USAGE", "Instruction", "InvalidTransition", "Machine", "Node"]
 
 _ALLOWED: Final[Mapping[StepStatus, frozenset[StepStatus]]] = {
     "pending": frozenset({"ready", "running", "skipped", "cancelled"}),
     "ready": frozenset({"running", "cancelled"}),
-    "running": frozenset({"done", "failed", "cancelled", "pending"}),
+    "running": frozenset({"done", "failed", "cancelled", "skipped", "pending"}),
     "done": frozenset(),
     "failed": frozenset(),
     "skipped": frozenset(),
     "cancelled": frozenset(),
 }
 
-NO_USAGE: Final = Usage()
-"""What every node has used at first; one object for all, as most steps never use tokens."""
-
-
-class InvalidTransition(RuntimeError):
-    """The driver reported something that cannot have happened; the message is the node's whole story."""
-
-
-class Node:
-    """One step of a run. Everybody may read it; only its ``Machine`` writes status, times and the counters.
-
-    ``inputs`` are data edges: the node waits for them. ``after`` are control edges: steps the program had already
-    awaited when it made this one, so they are done and nothing waits for them. Times are the driver's seconds.
-    ``session`` is the context that it is a turn of, or whose turn asked for it; ``word`` the program that it runs. Both
-    are the driver's to write.
-    """
-
-    __slots__ = (
-        "added",
-        "after",
-        "attempt",
-        "because",
-        "dependents",
-        "ended",
-        "error",
-        "history",
-        "holds",
-        "id",
-        "inputs",
-        "kind",
-        "lane",
-        "name",
-        "parent",
-        "place",
-        "priority",
-        "sequence",
-        "session",
-        "started",
-        "status",
-        "usage",
-        "waiting",
-        "word",
-    )
-
-    def __init__(
-        self,
-        id: StepId,  # noqa: A002 - the field's name
-        name: str,
-        kind: StepKind,
-        *,
-        inputs: tuple[Node, ...] = (),
-        after: tuple[Node, ...] = (),
-        parent: Node | None = None,
-        lane: str = "",
-        priority: int = 0,
-        place: tuple[str, int] | None = None,
-    ) -> None:
-        self.id = id
-        self.name = name
-        self.kind = kind
-        self.inputs = inputs
-        self.after = after
-        self.parent = parent
-        self.lane = lane
-        self.priority = priority
-        self.place = place
-        self.status: StepStatus = "pending"
-        self.history: list[tuple[StepStatus, float]] = []
-        self.dependents: list[Node] = []
-        self.waiting = 0
-        self.holds = False
-        self.sequence = 0
-        self.attempt = 0
-        self.added = 0.0
-        self.started: float | None = None
-        self.ended: float | None = None
-        self.error: BaseException | None = None
-        self.because: Node | None = None
-        self.usage = NO_USAGE
-        self.session: SessionId | None = None
-        self.word = ""
-
-    def __repr__(self) -> str:
-        return f"<Node {self.id} {self.kind} {self.status}>"
-
-    @property
-    def finished(self) -> bool:
-        """Whether the status can never change again."""
-        return self.status in FINISHED
-
-    @property
-    def story(self) -> str:
-        """What happened to the node so far, in one line."""
-        where = f", {Place(*self.place)}" if self.place else ""
-        steps = ", ".join(f"{status} at {at:.3f} s" for status, at in self.history)
-        waited = f" after {', '.join(node.id for node in self.inputs)}" if self.inputs else ""
-        attempts = f" (attempt {self.attempt})" if self.attempt > 1 else ""
-        return f"{self.id} ({self.kind}{where}){waited}: {steps or 'never added'}{attempts}"
+_SUSPENDED: Final = 1 << 62
+"""What a suspended node waits for: more than inputs that are late for a join could ever count down."""
 
 
 class Instruction(NamedTuple):
     """What the driver has to do now.
 
     ``start``: run the node. ``stop``: end its run, then report ``cancelled``. ``drop``: it ended without having run,
-    its status says how and ``because`` which failure or cancellation is to blame.
+    its status says how and ``because`` which failure or cancellation is to blame, if any.
     """
 
     verb: Literal["start", "stop", "drop"]
     node: Node
 
 
-class _Lane:
+class Lane:
     """The places of one executor. ``queue`` is ordered by priority, then by age."""
 
     __slots__ = ("busy", "limit", "queue")
@@ -155,37 +70,50 @@ class _Lane:
 
     @property
     def free(self) -> bool:
+        """Whether one more node may run."""
         return self.limit is None or self.busy < self.limit
+
+    def leave(self, node: Node) -> None:
+        """Take a ready node out of the queue."""
+        self.queue = [place for place in self.queue if place[2] is not node]
+        heapify(self.queue)
+
+
+def _always(_: Node) -> bool:
+    return True
 
 
 class Machine:
     """The step graph of one run and the state of every node in it.
 
-    ``limits`` says how many nodes of a lane run at once; a lane that is not named has no limit. Each method takes the
-    present time in seconds and returns the instructions that follow, in the order in which to carry them out.
+    ``limits`` says how many nodes of a lane run at once; a lane that is not named has no limit. ``spares`` says whether
+    a node that needs all its inputs can do without those that are not wanted. ``version`` counts the edits. Each method
+    takes the present time in seconds and returns the instructions that follow, in the order in which to carry them out.
     """
 
-    def __init__(self, limits: Mapping[str, int | None] | None = None) -> None:
+    def __init__(
+        self, limits: Mapping[str, int | None] | None = None, spares: Callable[[Node], bool] = _always
+    ) -> None:
         self.nodes: dict[StepId, Node] = {}
         self.unfinished = 0
-        self._lanes = {name: _Lane(limit) for name, limit in (limits or {}).items()}
+        self.version = 0
+        self._spares = spares
+        self._lanes = {name: Lane(limit) for name, limit in (limits or {}).items()}
 
     def limit(self, lane: str, places: int | None) -> None:
         """Name a lane that was not known when the machine was made; a known lane stays as it is."""
-        self._lanes.setdefault(lane, _Lane(places))
+        self._lanes.setdefault(lane, Lane(places))
 
     def add(self, node: Node, now: float) -> list[Instruction]:
-        """Put a new node into the graph. Raises ``GraphError`` for a known id or an input that is not in the graph."""
+        """Put a new node into the graph.
+
+        Raises ``GraphError`` for a known id, an input that is not in the graph, and a ``need`` that cannot be met.
+        """
+        if node.need is not None and (problem := cannot_meet(node, node.inputs)):
+            raise GraphError(problem)
         self._admit(node, now)
-        for before in node.inputs:
-            if before.status in FINISHED:
-                if before.status != "done":
-                    return self._skip([(node, before.because or before)], now)
-            else:
-                before.dependents.append(node)
-                node.waiting += 1
         out: list[Instruction] = []
-        if node.waiting == 0:
+        if not node.inputs or (self._link(node, now, out) and node.waiting == 0):
             self._ready(node, now, out)
         return out
 
@@ -197,11 +125,12 @@ class Machine:
             after.waiting -= 1
             if after.waiting == 0 and after.status == "pending":
                 self._ready(after, now, out)
-        self._vacate(node, now, out)  # only now: those it made ready compete for its place
+        if node.holds:
+            self._vacate(node, now, out)  # only now: those it made ready compete for its place
         return out
 
     def fail(self, node: Node, error: BaseException, now: float) -> list[Instruction]:
-        """The node ran and failed for good; what depends on it is skipped."""
+        """The node ran and failed for good; what cannot run without it is skipped."""
         out = self._fall(node, "failed", now)
         node.error = error
         return out
@@ -209,6 +138,12 @@ class Machine:
     def cancelled(self, node: Node, now: float) -> list[Instruction]:
         """The node's run was ended, after a ``stop`` or by itself."""
         return self._fall(node, "cancelled", now)
+
+    def decline(self, node: Node, now: float) -> list[Instruction]:
+        """The node ran and found that nothing behind it is wanted: it is skipped, the edges that leave it disabled."""
+        if node.status != "running":
+            raise InvalidTransition(f"cannot decline at {now:.3f} s: {node.story}")
+        return self._fall(node, "skipped", now)
 
     def cancel(self, node: Node, now: float) -> list[Instruction]:
         """Somebody wants the node gone. Nothing happens when it is finished already."""
@@ -228,7 +163,7 @@ class Machine:
         """The running node has to wait out a delay before its next attempt; it holds no place meanwhile."""
         out: list[Instruction] = []
         self._move(node, "pending", now)
-        node.waiting = 1
+        node.waiting = _SUSPENDED
         self._vacate(node, now, out)
         return out
 
@@ -239,21 +174,34 @@ class Machine:
         self._ready(node, now, out)
         return out
 
+    def edit(self, changes: Sequence[Change], now: float) -> list[Instruction]:
+        """Change nodes that have not started, all at once; makes the next ``version``.
+
+        Raises ``EditRefused`` with every reason against it; nothing has changed then.
+        """
+        draft = checked(self.nodes, changes)
+        out: list[Instruction] = []
+        self.version += 1
+        for node in draft.dropped:
+            self._unlink(node, now)
+            self._end(node, "skipped", now)
+            out.append(Instruction("drop", node))
+        for node in draft.inserted:
+            node.inputs = ()  # they may need each other: first all nodes, then all edges
+            self._admit(node, now)
+        for node, inputs in draft.inputs.items():
+            self._unlink(node, now)
+            node.inputs = inputs
+        free = [node for node in draft.inputs if self._link(node, now, out) and node.waiting == 0]
+        for node in sorted(free, key=lambda one: (-one.priority, one.sequence)):
+            self._ready(node, now, out)
+        return out
+
     def validate(self) -> None:
         """Check every invariant; for tests. Raises ``InvalidTransition`` with the story of the first bad node."""
-        for node in self.nodes.values():
-            waiting = sum(1 for before in node.inputs if not before.finished)
-            suspended = node.status == "pending" and node.attempt > 0
-            if node.status == "pending" and not suspended and node.waiting != waiting:
-                raise InvalidTransition(f"waits for {node.waiting} inputs, {waiting} are open: {node.story}")
-            if node.status in {"ready", "running", "done"} and waiting:
-                raise InvalidTransition(f"{waiting} inputs are open: {node.story}")
-        for name, lane in self._lanes.items():
-            held = sum(node.holds for node in self.nodes.values() if node.lane == name)
-            if held != lane.busy or (lane.limit is not None and lane.busy > lane.limit):
-                raise InvalidTransition(f"lane {name!r}: {held} hold a place, {lane.busy} of {lane.limit} counted")
-        if self.unfinished != sum(not node.finished for node in self.nodes.values()):
-            raise InvalidTransition(f"{self.unfinished} nodes counted as unfinished")
+        check(self.nodes, self._lanes, self.unfinished)
+
+    # -- edges -----------------------------------------------------------------------------------------------
 
     def _admit(self, node: Node, now: float) -> None:
         if node.id in self.nodes:
@@ -267,6 +215,44 @@ class Machine:
         self.nodes[node.id] = node
         self.unfinished += 1
 
+    def _link(self, node: Node, now: float, out: list[Instruction]) -> bool:
+        """Have its inputs know of it and count those it waits for; ``False`` when it cannot run, and was skipped."""
+        lost = 0
+        for before in node.inputs:
+            if before.status not in FINISHED:
+                before.dependents.append(node)
+                node.waiting += 1
+            elif before.status != "done":
+                lost += 1
+        return self._can_run(node, lost, now, out) if lost or node.need is not None else True
+
+    def _can_run(self, node: Node, lost: int, now: float, out: list[Instruction]) -> bool:
+        """Whether the node may run, of whose inputs so many have no value; it is skipped else."""
+        count, because = len(node.inputs), _to_blame(node) if lost else None
+        if node.need is None:
+            fits = because is None and lost < count and self._spares(node)
+        else:
+            done = count - lost - node.waiting
+            node.waiting, node.spare = max(0, node.need - done), count - lost - node.need
+            fits = node.spare >= 0
+        if not fits:
+            self._skip(node, because, now, out)
+            self._spread(((after, because) for after in node.dependents), now, out)
+        return fits
+
+    def _unlink(self, node: Node, now: float) -> None:
+        """Undo ``_link`` for a node that has not started."""
+        for before in node.inputs:
+            if before.status not in FINISHED:
+                before.dependents.remove(node)
+        node.waiting = node.spare = 0
+        if node.status == "ready":
+            self._lanes[node.lane].leave(node)
+            node.status = "pending"  # only here: for a driver's event it would be an impossible step
+            node.history.append(("pending", now))
+
+    # -- transitions -----------------------------------------------------------------------------------------
+
     def _move(self, node: Node, status: StepStatus, now: float) -> None:
         if status not in _ALLOWED[node.status]:
             raise InvalidTransition(f"cannot become {status} at {now:.3f} s: {node.story}")
@@ -274,6 +260,8 @@ class Machine:
         node.history.append((status, now))
 
     def _ready(self, node: Node, now: float, out: list[Instruction]) -> None:
+        if node.need is not None:
+            node.inputs = _first_done(node)
         lane = self._lanes.get(node.lane)
         if lane is None or lane.free:
             self._start(node, lane, now, out)
@@ -281,7 +269,7 @@ class Machine:
             self._move(node, "ready", now)
             heappush(lane.queue, (-node.priority, node.sequence, node))
 
-    def _start(self, node: Node, lane: _Lane | None, now: float, out: list[Instruction]) -> None:
+    def _start(self, node: Node, lane: Lane | None, now: float, out: list[Instruction]) -> None:
         self._move(node, "running", now)
         node.attempt += 1
         if node.started is None:
@@ -308,19 +296,58 @@ class Machine:
         self.unfinished -= 1
 
     def _fall(self, node: Node, status: StepStatus, now: float) -> list[Instruction]:
+        """The node ended without a value; it is to blame, unless it was skipped."""
         out: list[Instruction] = []
         self._end(node, status, now)
+        because = None if status == "skipped" else node
+        self._spread(((after, because) for after in node.dependents), now, out)
         self._vacate(node, now, out)
-        return self._skip(((after, node) for after in node.dependents), now) + out
-
-    def _skip(self, falling: Iterable[tuple[Node, Node]], now: float) -> list[Instruction]:
-        """Skip the given nodes and all that depend on them; a loop, so that a long chain needs no deep stack."""
-        out: list[Instruction] = []
-        queue = list(falling)
-        for node, because in queue:
-            if node.status == "pending":
-                node.because = because
-                self._end(node, "skipped", now)
-                out.append(Instruction("drop", node))
-                queue.extend((after, because) for after in node.dependents)
         return out
+
+    def _spread(self, edges: Iterable[tuple[Node, Node | None]], now: float, out: list[Instruction]) -> None:
+        """One edge of each of these nodes is lost: who is to blame, nobody where it is disabled.
+
+        A loop, so that a long chain needs no deep stack.
+        """
+        free: list[Node] = []
+        queue = list(edges)
+        for node, because in queue:
+            if node.status != "pending":
+                continue
+            if node.need is not None:
+                node.spare -= 1
+                if node.spare >= 0:
+                    continue
+                because = _to_blame(node)
+            elif because is None and self._spares(node):
+                node.waiting -= 1
+                if node.waiting:
+                    continue
+                if any(before.status == "done" for before in node.inputs):
+                    free.append(node)
+                    continue
+            self._skip(node, because, now, out)
+            queue.extend((after, because) for after in node.dependents)
+        for node in free:
+            self._ready(node, now, out)
+
+    def _skip(self, node: Node, because: Node | None, now: float, out: list[Instruction]) -> None:
+        node.because = because
+        self._end(node, "skipped", now)
+        out.append(Instruction("drop", node))
+
+
+def _first_done(node: Node) -> tuple[Node, ...]:
+    """As many of its inputs as it needs, in the order in which they were done."""
+    done = [before for before in node.inputs if before.status == "done"]
+    return tuple(sorted(done, key=_ended)[: node.need])
+
+
+def _to_blame(node: Node) -> Node | None:
+    """The first failure or cancellation that reached the node through its inputs."""
+    lost = [before for before in node.inputs if before.status in FINISHED and before.culprit is not None]
+    return min(lost, key=_ended).culprit if lost else None
+
+
+def _ended(node: Node) -> float:
+    return node.ended or 0.0
