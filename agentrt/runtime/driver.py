@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from agentrt.errors import ProgramError, UpstreamFailed
 from agentrt.graph.machine import Instruction, Machine, Node
@@ -17,22 +18,31 @@ from agentrt.runtime.scope import Scope
 from agentrt.runtime.trail import Trail, trail
 from agentrt.types import StepId
 
+if TYPE_CHECKING:
+    from agentrt.runtime.durable.scribe import Scribe
+
 
 class Driver:
-    """One asyncio task for each running attempt of a step; no state of its own but those tasks and the handles."""
+    """One asyncio task for each running attempt of a step; no state of its own but those tasks and the handles.
+
+    With a ``scribe``, results are handed on when they are in the journal, and recorded steps are not run.
+    """
 
     def __init__(self, machine: Machine, feed: Feed, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
         self.handles: dict[Node, Handle[Any]] = {}
         self.tasks: dict[Handle[Any], asyncio.Task[None]] = {}
         self.closing = False
+        self.loop = loop
+        self.scribe: Scribe | None = None
         self._machine = machine
         self._feed = feed
-        self._loop = loop
         self._now = now
 
     def add(self, handle: Handle[Any]) -> None:
         """Put a step into the graph; it starts at once if it can."""
         self.handles[handle.node] = handle
+        if self.scribe is not None and handle.parent is not None:
+            self.scribe.called(handle)
         instructions = self._machine.add(handle.node, self._now())
         self._feed.added(handle.node)
         if instructions:
@@ -71,6 +81,42 @@ class Driver:
             self._was_cancelled(handle)
         return [handle.id for handle in left if handle not in callers]
 
+    def of(self, step: StepId) -> Handle[Any] | None:
+        """The handle of a step, ``None`` before it is called."""
+        node = self._machine.nodes.get(step)
+        return None if node is None else self.handles.get(node)
+
+    def start(self, handle: Handle[Any]) -> None:
+        """Run a step that may run now."""
+        handle.begun = handle.stopping = False
+        self.tasks[handle] = self.loop.create_task(self._work(handle), context=handle.context)
+
+    def land(self, handle: Handle[Any], outcome: Any) -> None:
+        """The step has its result: hand it on. Nothing happens when it was left behind meanwhile."""
+        if handle.node.finished:
+            return
+        landing = handle.spec.landing
+        value = outcome if landing is None else landing(outcome, *handle.args)
+        instructions = self._machine.finish(handle.node, self._now())
+        handle.settle(value)
+        self._feed.ended(handle.node)
+        self._carry_out(instructions)
+
+    def land_failure(self, handle: Handle[Any], error: BaseException) -> None:
+        """The step has failed for good: hand that on."""
+        node = handle.node
+        if node.finished:
+            return
+        instructions = self._machine.fail(node, error, self._now())
+        _sign(error, node)
+        handle.settle_error(error)
+        self._feed.ended(node)
+        self._carry_out(instructions)
+
+    def cannot_land(self, handle: Handle[Any]) -> None:
+        """The step has a result that cannot be kept, so nobody is told it."""
+        self._was_cancelled(handle)
+
     # -- instructions ----------------------------------------------------------------------------------------
 
     def _carry_out(self, instructions: list[Instruction]) -> None:
@@ -80,8 +126,8 @@ class Driver:
                 continue
             handle = self.handles[node]
             if verb == "start":
-                handle.begun = handle.stopping = False
-                self.tasks[handle] = self._loop.create_task(self._work(handle), context=handle.context)
+                if self.scribe is None or handle.parent is None or self.scribe.admits(handle):
+                    self.start(handle)
             elif verb == "stop":
                 self._stop(handle)
             else:
@@ -97,9 +143,11 @@ class Driver:
         if handle.stopping:
             return  # a second cancel would break into its clean-up
         handle.stopping = True
-        self.tasks[handle].cancel()
+        task = self.tasks.get(handle)
+        if task is not None:
+            task.cancel()
         if not handle.begun:  # asyncio drops it before its first line: nobody else will report the end
-            del self.tasks[handle]
+            self.tasks.pop(handle, None)
             self._was_cancelled(handle)
 
     def _drop(self, handle: Handle[Any]) -> None:
@@ -111,6 +159,8 @@ class Driver:
             _sign(node.error, node.because or node)
             handle.settle_error(node.error)
         self._feed.ended(node)
+        if self.scribe is not None:
+            self.scribe.dropped(node)
 
     def _cancel_all(self, scope: Scope) -> None:
         for one in _deepest_first(scope.handles):
@@ -135,13 +185,17 @@ class Driver:
         except BaseException as error:  # noqa: BLE001 - whatever a step raises becomes its result
             self._was_broken(handle, error)
         else:
-            if not node.finished:  # else it was left behind, and is late
-                instructions = self._machine.finish(node, self._now())
-                handle.settle(value)
-                self._feed.ended(node)
-                self._carry_out(instructions)
+            self._has_result(handle, value)
         finally:
             del self.tasks[handle]
+
+    def _has_result(self, handle: Handle[Any], outcome: Any) -> None:
+        if self.scribe is None:
+            self.land(handle, outcome)
+        elif handle.parent is None:
+            self.scribe.ended(partial(self.land, handle, outcome))
+        elif not handle.node.finished:  # else it was left behind, and is late
+            self.scribe.done(handle, outcome)
 
     async def _attempt(self, handle: Handle[Any]) -> Any:
         args, kwargs = handle.args, handle.kwargs
@@ -172,11 +226,13 @@ class Driver:
             self._cancel_all(handle.scope)
         handle.settle_cancelled()
         self._feed.ended(handle.node)
+        if self.scribe is not None and handle.parent is not None:
+            self.scribe.dropped(handle.node)
         self._carry_out(instructions)
 
     def _was_broken(self, handle: Handle[Any], error: BaseException) -> None:
         try:
-            again = not self.closing and handle.spec.may_retry(error, handle.node.attempt)
+            again = not self.closing and handle.spec.may_retry(error, handle.node.attempt - handle.lost)
         except Exception as broken:  # noqa: BLE001 - ``retry_on`` is the user's code; its error has this one as context
             self._failed(handle, broken)
             return
@@ -189,25 +245,25 @@ class Driver:
         node = handle.node
         delay = handle.spec.delay(node.attempt)
         self._feed.retried(node, error, delay)
+        if self.scribe is not None:
+            self.scribe.retried(node, error, delay)
         handle.context = handle.context.copy()
         if handle.scope is not None:
             handle.scope.handles.clear()  # they have ended; what failed among them was this attempt's
         self._carry_out(self._machine.suspend(node, self._now()))
-        self._loop.call_later(delay, self._resume, node)
+        self.loop.call_later(delay, self._resume, node)
 
     def _resume(self, node: Node) -> None:
         if node.status == "pending":  # not cancelled meanwhile
             self._carry_out(self._machine.resume(node, self._now()))
 
     def _failed(self, handle: Handle[Any], error: BaseException) -> None:
-        node = handle.node
-        if node.finished:
-            return
-        instructions = self._machine.fail(node, error, self._now())
-        _sign(error, node)
-        handle.settle_error(error)
-        self._feed.ended(node)
-        self._carry_out(instructions)
+        if self.scribe is None:
+            self.land_failure(handle, error)
+        elif handle.parent is None:
+            self.scribe.ended(partial(self.land_failure, handle, error))
+        elif not handle.node.finished:
+            self.scribe.failed(handle, error)
 
 
 def _disown(task: asyncio.Task[None]) -> None:

@@ -37,6 +37,8 @@ class Handle(asyncio.Future[T]):
         "context",
         "kwargs",
         "limit",
+        "listened",
+        "lost",
         "nested",
         "node",
         "observed",
@@ -70,6 +72,8 @@ class Handle(asyncio.Future[T]):
         self.begun = False
         self.stopping = False
         self.observed = False
+        self.listened = False  # somebody streams it
+        self.lost = 0  # attempts that ended with their process
         self.limit: Limit | None = None
         self.scope: Scope | None = None
         self._pieces: list[str] | None = None  # most steps have no text: no lists for them
@@ -102,6 +106,9 @@ class Handle(asyncio.Future[T]):
         Pieces of every attempt are given. Any number of readers may stream one handle; each gets everything.
         """
         seen = 0
+        if not self.listened:
+            self.listened = True
+            self.run.listened(self, "".join(self._pieces or ()))
         while True:
             while self._pieces and seen < len(self._pieces):
                 seen += 1
@@ -116,11 +123,20 @@ class Handle(asyncio.Future[T]):
     def emit(self, text: str) -> None:
         """Hand on a piece of text; for executors and step bodies."""
         if text:
-            if self._pieces is None:
-                self._pieces = []
-            self._pieces.append(text)
-            self.run.text(self, text)
-            self._wake()
+            self.give(text)
+            if self.listened:
+                self.run.listened(self, text)
+
+    def give(self, text: str) -> None:
+        """Hand on a piece of text that is written down already."""
+        if self._pieces is None:
+            self._pieces = []
+        self._pieces.append(text)
+        self.run.text(self, text)
+        self._wake()
+
+    def __journal__(self) -> str:
+        return self.node.id
 
     def spend(self, usage: Usage) -> None:
         """Add tokens to what the step has used."""

@@ -23,6 +23,7 @@ from agentrt.runtime.wiring import Wiring, taken
 from agentrt.types import RunId, RunStatus, StepId
 
 if TYPE_CHECKING:
+    from agentrt.runtime.durable.log import RunLog
     from agentrt.runtime.kv.tracker import Tracker
     from agentrt.runtime.runtime import Runtime
 
@@ -58,6 +59,7 @@ class Run(Generic[T]):
         observers: Iterable[Observer] = (),
         max_pending: int = MAX_PENDING,
         grace: float = GRACE,
+        log: RunLog | None = None,
     ) -> None:
         self.id = id
         self.runtime = runtime
@@ -65,7 +67,7 @@ class Run(Generic[T]):
         self.loop = asyncio.get_running_loop()
         self.machine = Machine(limits)
         self.sessions = count(1)
-        zero = clock()
+        zero = clock() - (log.seconds if log is not None else 0.0)
 
         def now() -> float:
             return clock() - zero
@@ -74,6 +76,8 @@ class Run(Generic[T]):
         self._max_pending = max_pending
         self._grace = grace
         self._cancelled: str | None = None
+        self._broken: AgentrtError | None = None
+        self._durable = log
         root = Node(StepId(spec.name), spec.name, "program")
         self._feed = Feed(id, root, observers, now)
         self._driver = Driver(self.machine, self._feed, self.loop, now)
@@ -81,6 +85,8 @@ class Run(Generic[T]):
         self._feed.begun(spec.name, args, kwargs, wall())
         self._root: Handle[T] = Handle(self, root, spec, args, kwargs, False, copy_context())
         self._root.scope = Scope("")
+        if log is not None:
+            self._driver.scribe = log.open(self._driver, now, self._break_off)
         self._driver.add(self._root)
         self.ending = self.loop.create_task(self._end())
         self._contexts: Tracker | None = None
@@ -151,6 +157,11 @@ class Run(Generic[T]):
         """A running step has a piece of text."""
         self._feed.text(handle.node, text)
 
+    def listened(self, handle: Handle[Any], text: str) -> None:
+        """The program is handed a piece of a step's text, or begins to listen."""
+        if text and self._driver.scribe is not None:
+            self._driver.scribe.text(handle, text)
+
     def _check_open(self, parent: Handle[Any], spec: StepSpec) -> None:
         if asyncio._get_running_loop() is not self.loop:
             raise ProgramError(
@@ -177,12 +188,25 @@ class Run(Generic[T]):
 
     # -- the end ---------------------------------------------------------------------------------------------
 
+    def _break_off(self, error: AgentrtError) -> None:
+        """The journal does not let the run go on; not at once, as its own code may be running."""
+        if self._broken is None:
+            self._broken = error
+            self.loop.call_soon(self._abandon)
+
+    def _abandon(self) -> None:
+        if self._driver.scribe is not None:
+            self._driver.scribe.close()
+        self.cancel("its journal does not let it go on")
+
     async def _end(self) -> RunResult[T]:
         await all_ended(self._driver.handles.values())
         await self._reap()
         error = self._verdict()
         status: RunStatus = "done" if error is None else "cancelled" if isinstance(error, RunCancelled) else "failed"
         result = self._result(status, error)
+        if self._durable is not None:
+            await self._durable.over(result, written=self._broken is None)
         self._feed.over(status, error)
         return result
 
@@ -200,6 +224,10 @@ class Run(Generic[T]):
 
     def _verdict(self) -> RunError | None:
         root = self._root
+        if self._broken is not None:
+            broken = RunFailed(str(self._broken))
+            broken.__cause__ = self._broken
+            return broken
         if self._cancelled is not None:
             return RunCancelled(f"run {self.id} was cancelled: {self._cancelled}")
         if root.cancelled():

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
-from typing import Any, Final, Literal, ParamSpec, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol, Self, TypeVar
 
 from agentrt.errors import ConfigError, ProgramError
 from agentrt.events import Observer
@@ -25,6 +25,10 @@ from agentrt.runtime.result import RunResult
 from agentrt.runtime.run import GRACE, MAX_PENDING, Run
 from agentrt.runtime.spec import StepSpec
 from agentrt.types import ModelReply, ModelRequest, RunId, SessionId
+
+if TYPE_CHECKING:
+    from agentrt.runtime.durable.log import RunLog
+    from agentrt.store import Journal
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,6 +72,9 @@ class Runtime:
     together take turns (``agentrt.kvcache.admission``); they do, unless ``kv`` is ``"none"``. ``tenant`` keeps what
     is cached for these runs apart from other owners'; it is the key to it, so treat it as one. ``estimates`` is the
     file in which tool durations and the like are remembered: one of this user's (``"own"``), or none.
+
+    With a ``journal`` (a file name, ``sqlite:///FILE`` or ``postgresql://...``) every step's result is written down
+    before it is used, so that a run can go on after a crash: see ``resume``.
     """
 
     def __init__(
@@ -82,6 +89,7 @@ class Runtime:
         admission: bool | None = None,
         tenant: str = "",
         estimates: Path | Literal["own"] | None = "own",
+        journal: Journal | str | Path | None = None,
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
         new_id: Callable[[], RunId] = new_run_id,
@@ -98,17 +106,56 @@ class Runtime:
         self._asked: Counter[str] = Counter()
         self.tenant = tenant
         self.desk = _desk(kv, admission, tenant, estimates, clock)
+        self.journal = _journal(journal)
+        self._owns_journal = self.journal is not journal
 
     def start(self, program: Startable[P, R], *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start a program in the running event loop; the run goes on by itself.
 
-        Raises ``ProgramError`` for what is no program.
+        Raises ``ProgramError`` for what is no program, ``JournalError`` when the journal cannot be opened.
         """
-        if not isinstance(getattr(program, "spec", None), StepSpec):
-            raise ProgramError(f"{program!r} is no program; put @program over the async function to run")
-        run: Run[R] = Run(
-            self._new_id(),
-            program.spec,
+        spec, run = _spec_of(program), self._new_id()
+        log = None
+        if self.journal is not None:
+            from agentrt.runtime.durable import keeping
+
+            log = keeping.begin(self.journal, run, spec, args, kwargs, self._wall())
+        return self._run(run, spec, args, kwargs, log)
+
+    async def resume(self, program: Startable[..., R], run: str = "last", *, compare: bool = True) -> Run[R]:
+        """Go on with a run that was broken off, failed or cancelled: steps that finished are not run again.
+
+        ``run`` is its id, the beginning of it, or ``"last"``. The program is run from its first line against what is
+        recorded; where it does something else than before, it stops. ``compare=False`` takes recorded results also
+        when a step's arguments are not what they were. Raises ``ConfigError`` without a journal, ``NoSuchRun``,
+        ``RunTaken`` when another process has it, ``UsageError`` when it is done or of another program.
+        """
+        from agentrt.runtime.durable import keeping
+
+        spec = _spec_of(program)
+        found = await keeping.reopen(self._needed_journal(), run, spec, compare=compare)
+        return self._run(found.id, spec, found.args, found.kwargs, found.log)
+
+    async def fork(self, run: str = "last", step: str | None = None) -> RunId:
+        """Enter a new run that is a copy of another, without ``step`` and all that depended on it; resume it to run it.
+
+        Raises ``ConfigError`` without a journal, ``NoSuchRun``, and ``UsageError`` naming the steps there are.
+        """
+        from agentrt.runtime.durable import keeping
+
+        return (await keeping.fork(self._needed_journal(), run, step, self._new_id(), self._wall())).id
+
+    def _needed_journal(self) -> Journal:
+        if self.journal is None:
+            raise ConfigError("this Runtime keeps no journal; make it with Runtime(journal=FILE)")
+        return self.journal
+
+    def _run(
+        self, run_id: RunId, spec: StepSpec, args: tuple[Any, ...], kwargs: dict[str, Any], log: RunLog | None
+    ) -> Run[Any]:
+        run: Run[Any] = Run(
+            run_id,
+            spec,
             args,
             kwargs,
             runtime=self,
@@ -118,6 +165,7 @@ class Runtime:
             observers=self._observers,
             max_pending=self._max_pending,
             grace=self._grace,
+            log=log,
         )
         self._runs.add(run)
         run.ending.add_done_callback(lambda _: self._runs.discard(run))
@@ -180,6 +228,8 @@ class Runtime:
         if self.desk is not None:
             await self.desk.close()
         async with AsyncExitStack() as stack:  # closes the others also when one cannot be
+            if self.journal is not None and self._owns_journal:
+                stack.push_async_callback(self.journal.close)
             for executor in self.models.values():
                 stack.push_async_callback(executor.close)
 
@@ -240,6 +290,21 @@ def _desk(
 
         estimates = home().estimates
     return Desk(chosen, admission=admission is not False, tenant=tenant, estimates=estimates, clock=clock)
+
+
+def _journal(journal: Journal | str | Path | None) -> Journal | None:
+    if not isinstance(journal, (str, Path)):
+        return journal
+    from agentrt.store import Journal
+
+    return Journal(journal)
+
+
+def _spec_of(program: object) -> StepSpec:
+    spec = getattr(program, "spec", None)
+    if not isinstance(spec, StepSpec):
+        raise ProgramError(f"{program!r} is no program; put @program over the async function to run")
+    return spec
 
 
 def _check(chosen: object, admission: object, tenant: object, estimates: object) -> None:

@@ -29,7 +29,9 @@ class StepSpec:
 
     ``lane`` names whose places it takes; ``retries`` are attempts after the first, for errors that ``retry_on``
     accepts, the ``n``-th after ``backoff * 2**(n-1)`` seconds; ``timeout`` is in seconds for each attempt; larger
-    ``priority`` is sooner; ``siblings`` says what becomes of a failed program's other steps.
+    ``priority`` is sooner; ``siblings`` says what becomes of a failed program's other steps. ``landing`` makes the
+    step's value of what its body returned and its arguments; it is called also when the body was not run, because a
+    journal has what it returned.
     """
 
     name: str
@@ -42,6 +44,7 @@ class StepSpec:
     timeout: float | None = None
     priority: int = 0
     siblings: Siblings = "cancel"
+    landing: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name or "#" in self.name:

@@ -13,7 +13,7 @@ from agentrt.runtime import MODEL_LANE, Handle, Run, StepSpec, call, outside_a_r
 from agentrt.sdk.output import Output
 from agentrt.sdk.steps import Options, changed
 from agentrt.sdk.tools import Tool
-from agentrt.sdk.turns import Context, Settings, ToolUse, loop, opening, prompt_of, single, turn_body
+from agentrt.sdk.turns import Context, Settings, ToolUse, grown, loop, opening, prompt_of, single, turn_body
 from agentrt.types import Message, Sampling, SessionId
 
 T = TypeVar("T")
@@ -232,10 +232,10 @@ def _spec(settings: Settings, options: AgentOptions) -> StepSpec:
     lane = MODEL_LANE + settings.model
     if not settings.tools:
         return changed(
-            StepSpec(settings.name, "llm", single(settings), lane, retries=2, retry_on=passing),
+            StepSpec(settings.name, "llm", single(settings), lane, retries=2, retry_on=passing, landing=grown),
             cast("Options", own),
         )
     timeout = own.pop("timeout", None)
     turn = StepSpec(f"{settings.name}.turn", "llm", turn_body(settings), lane, retries=2, retry_on=passing)
-    whole = StepSpec(settings.name, "agent", loop(settings, changed(turn, cast("Options", own))))
+    whole = StepSpec(settings.name, "agent", loop(settings, changed(turn, cast("Options", own))), landing=grown)
     return replace(whole, timeout=cast("float | None", timeout))

@@ -11,6 +11,7 @@ from agentrt.runtime import Handle, Prompt, StepSpec, brief, call, owner
 from agentrt.sdk.output import Output
 from agentrt.sdk.text import prompt, to_text
 from agentrt.sdk.tools import Tool
+from agentrt.store.codec import digest, show
 from agentrt.types import Message, ModelReply, ModelRequest, Sampling, SessionId, ToolCall, ToolChoice
 
 ToolUse = Literal["auto", "first", "once"]
@@ -48,6 +49,9 @@ class Context:
         self.said = said
         self.session = session
 
+    def __journal__(self) -> str:
+        return _gist(self.said)
+
 
 class Turn:
     """The input of one model turn; opaque, so that nobody searches it for handles."""
@@ -59,6 +63,23 @@ class Turn:
         self.session = session
         self.choice = choice
 
+    def __journal__(self) -> str:
+        return _gist(self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one call of an agent came to: what was said in it, all that a journal has to keep, and its value."""
+
+    more: tuple[Message, ...]
+    value: Any
+
+
+def grown(said: Said, context: Context, *_: object) -> Any:
+    """The landing of an agent's call: the context grows by it."""
+    context.said = (*context.said, *said.more)
+    return said.value
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -67,6 +88,11 @@ class Answer:
     said: tuple[Message, ...]
     calls: tuple[ToolCall, ...]
     value: Any
+
+
+def _gist(said: tuple[Message, ...]) -> str:
+    """What a context is known by in a journal, which has the messages themselves where they were said."""
+    return f"{len(said)} messages {digest(show(said))}"
 
 
 def opening(settings: Settings) -> tuple[Message, ...]:
@@ -86,8 +112,7 @@ def single(settings: Settings) -> Callable[[Context, tuple[Any, ...]], Awaitable
     async def body(context: Context, parts: tuple[Any, ...]) -> Any:
         said = (*context.said, Message("user", prompt(parts)))
         answer = await take_turn(settings, Turn(said, context.session, "none"))
-        context.said = (*said, *answer.said)
-        return answer.value
+        return Said((said[-1], *answer.said), answer.value)
 
     return body
 
@@ -105,8 +130,7 @@ def loop(settings: Settings, turn: StepSpec) -> Callable[[Context, tuple[Any, ..
             answer: Answer = await asked
             said = (*said, *answer.said)
             if not answer.calls:
-                context.said = said
-                return answer.value
+                return Said(said[len(context.said) :], answer.value)
             said = (*said, *await _use_tools(settings, answer.calls, context.session))
         raise TurnLimit(
             f"agent {settings.name!r} still called tools after {settings.max_turns} turns, last "

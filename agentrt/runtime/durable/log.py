@@ -1,0 +1,105 @@
+"""One run's place in a journal: where it is written, and what it begins with."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from agentrt.errors import AgentrtError, JournalError
+from agentrt.runtime.durable.recorder import Recorder
+from agentrt.runtime.durable.scribe import Scribe
+from agentrt.runtime.result import RunResult, first_cause
+from agentrt.store import archive
+from agentrt.store.journal import Journal
+from agentrt.store.recording import Replay
+from agentrt.store.rows import RunRow, StoredStatus
+from agentrt.types import RunId, StepId
+
+if TYPE_CHECKING:
+    from agentrt.runtime.driver import Driver
+
+_log = logging.getLogger("agentrt")
+
+
+class RunLog:
+    """``replay`` is what the run begins with when it goes on from where another process left it."""
+
+    def __init__(
+        self, journal: Journal, run: RunId, *, replay: Replay | None = None, modules: dict[str, str] | None = None
+    ) -> None:
+        self._journal = journal
+        self._run = run
+        self._replay = replay
+        self._modules = modules or {}
+        self._recorder: Recorder | None = None
+        self._lost: asyncio.Future[None] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Where the run's clock goes on."""
+        return self._replay.recording.seconds if self._replay is not None else 0.0
+
+    def open(self, driver: Driver, now: Callable[[], float], broken: Callable[[AgentrtError], None]) -> Scribe:
+        """Begin to write."""
+        writer = self._journal.writer()
+        self._lost = lost = driver.loop.create_future()
+
+        def stop(error: AgentrtError) -> None:
+            if not lost.done():
+                lost.set_result(None)
+            broken(error)
+
+        writer.follow(self._run, stop)
+        seq = self._replay.recording.last if self._replay is not None else 0
+        self._recorder = recorder = Recorder(writer, self._run, now, seq=seq)
+        scribe = Scribe(recorder, driver, stop, live=self._resumed)
+        if self._replay is not None:
+            scribe.replay(self._replay, self._modules)
+        return scribe
+
+    async def over(self, result: RunResult[Any], *, written: bool) -> None:
+        """Write how the run ended and wait for that; if it could not go on, only let go of it."""
+        assert self._recorder is not None, "open() comes first"
+        if written:
+            await self._write(result)
+        writer = self._journal.writer()
+        writer.leave(self._run)
+        if not written:
+            try:
+                async with self._journal.connect(write=True) as connection:
+                    await archive.release(connection, self._run, self._journal.me)
+            except JournalError as error:
+                _log.warning("run %s: %s", self._run, error)
+
+    async def _write(self, result: RunResult[Any]) -> None:
+        assert self._recorder is not None, "open() comes first"
+        assert self._lost is not None, "open() comes first"
+        done = asyncio.get_running_loop().create_future()
+        step: StepId | None = None
+        if result.error is not None:
+            step = getattr(first_cause(result.error.__cause__ or result.error), "__agentrt_step__", None)
+        status: StoredStatus = result.status
+        self._recorder.over(status, result.value, result.error, step, partial(_resolve, done))
+        await asyncio.wait({done, self._lost}, return_when=asyncio.FIRST_COMPLETED)
+        if not done.done():
+            _log.warning("run %s ended, but its end could not be written down", self._run)
+
+    def _resumed(self) -> None:
+        assert self._recorder is not None, "open() comes first"
+        self._recorder.resumed(time.time(), self._journal.me.id)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def new_row(
+    run: RunId, program: str, target: str, inputs: str, wall: float, owner: str, origin: str | None = None
+) -> RunRow:
+    """The row of a run that begins now."""
+    return RunRow(run, program, target, inputs, "running", wall, 0.0, None, owner, origin)

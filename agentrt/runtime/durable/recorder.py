@@ -1,0 +1,165 @@
+"""Writes one run into the journal."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from agentrt.runtime.result import brief
+from agentrt.store.codec import Unstorable, digest, encode, show_call
+from agentrt.store.rows import Entry, EntryKind, RunChange, StoredStatus
+from agentrt.store.writer import Writer
+from agentrt.types import RunId, StepId
+
+if TYPE_CHECKING:
+    from agentrt.graph.machine import Node
+    from agentrt.runtime.handle import Handle
+
+_log = logging.getLogger("agentrt")
+
+INLINE: Final = 200
+"""Characters up to which a text stands in its entry; a longer one is kept once, under its hash."""
+
+_ROOT: Final = StepId("")
+
+
+class Recorder:
+    """The next entry's number, and what the program has been told so far."""
+
+    def __init__(self, writer: Writer, run: RunId, now: Callable[[], float], *, seq: int = 0, seen: int = 0) -> None:
+        self.seen = seen
+        self._writer = writer
+        self._run = run
+        self._now = now
+        self._seq = seq
+        self._unstorable: set[str] = set()
+
+    def called(self, handle: Handle[Any], args: str) -> None:
+        """A step is in the graph; ``args`` as ``arguments`` gave them."""
+        node = handle.node
+        parts = [] if node.kind == "python" else [f'"kind":"{node.kind}"']
+        if node.inputs:
+            parts.append(f'"in":{_ids(node.inputs)}')
+        if node.after:
+            parts.append(f'"after":{_ids(node.after)}')
+        if args:
+            parts.append(self._part("args", args))
+        self._put("called", node.id, _object(parts))
+
+    def begun(self, node: Node, then: Callable[[], Any] | None = None) -> None:
+        """An attempt starts; with ``then``, only once that is on disk."""
+        data = "" if node.attempt == 1 else f'{{"attempt":{node.attempt}}}'
+        if then is None:
+            self._put("begun", node.id, data)
+        else:
+            self._writer.put_then(self._entry("begun", node.id, data), then)
+
+    def retried(self, node: Node, error: BaseException, delay: float) -> None:
+        """An attempt failed, another follows."""
+        self._put("retried", node.id, json.dumps({"error": brief(error), "delay": delay}))
+
+    def text(self, node: Node, text: str) -> None:
+        """A piece of text is handed to the program."""
+        self._put("text", node.id, json.dumps(text))
+        self.seen += 1
+
+    def note(self, kind: EntryKind, step: StepId, data: dict[str, Any]) -> None:
+        """Anything else worth remembering of a step; values over the limit are kept apart."""
+        self._put(kind, step, json.dumps(data, separators=(",", ":")))
+
+    def done(self, node: Node, value: Any, then: Callable[[], Any]) -> None:
+        """The step has a result, which is handed on in ``then``."""
+        used = node.usage
+        usage = f',"usage":[{used.prompt},{used.cached},{used.completion}]' if used.prompt or used.completion else ""
+        data = f'{{"status":"done",{self._value(node, value)}{usage}}}'
+        self._writer.put_then(self._entry("ended", node.id, data), then)
+
+    def failed(self, node: Node, error: BaseException, then: Callable[[], Any]) -> None:
+        """The step has failed for good, which is handed on in ``then``."""
+        data = f'{{"status":"failed",{self._part("value", encode(error))},"error":{json.dumps(brief(error))}}}'
+        self._writer.put_then(self._entry("ended", node.id, data), then)
+
+    def dropped(self, node: Node) -> None:
+        """The step ended without a result that anybody was told: it was cancelled, or skipped."""
+        data = {"status": node.status} | ({"because": node.because.id} if node.because else {})
+        self._put("ended", node.id, json.dumps(data, separators=(",", ":")))
+
+    def resumed(self, wall: float, owner: str) -> None:
+        """This process has gone on from here."""
+        self._put("resumed", _ROOT, json.dumps({"wall": wall, "owner": owner}))
+
+    def over(
+        self,
+        status: StoredStatus,
+        value: Any,
+        error: BaseException | None,
+        step: StepId | None,
+        then: Callable[[], Any],
+    ) -> None:
+        """The run has ended."""
+        parts = [f'"status":"{status}"']
+        if error is None:
+            parts.append(self._stored("the output of the run", value))
+        else:
+            parts += [self._part("value", encode(error)), f'"error":{json.dumps(str(error))}']
+        if step is not None:
+            parts.append(f'"step":{json.dumps(step)}')
+        text = None if error is None else str(error)
+        self._writer.changed(RunChange(status, self._now(), text, None, self._run))
+        self._writer.put_then(self._entry("over", _ROOT, _object(parts)), then)
+
+    def arguments(self, handle: Handle[Any]) -> str:
+        """The arguments of a call, for reading and comparing."""
+        return show_call(handle.args, handle.kwargs)
+
+    # -- texts -------------------------------------------------------------------------------------------------------
+
+    def _value(self, node: Node, value: Any) -> str:
+        return '"value":null' if value is None else self._stored(f"the result of step {node.id!r}", value, node.name)
+
+    def _stored(self, what: str, value: Any, name: str = "") -> str:
+        try:
+            return self._part("value", encode(value))
+        except Unstorable as error:
+            if name not in self._unstorable:
+                self._unstorable.add(name)
+                _log.warning(
+                    "run %s: %s is %s, which a journal cannot hold; resumed, the run would have to make it again; "
+                    "return data (numbers, texts, lists, dataclasses, pydantic models)",
+                    self._run,
+                    what,
+                    error,
+                )
+            return f'"unstorable":{json.dumps(str(error))}'
+
+    def _part(self, name: str, text: str) -> str:
+        if len(text) <= INLINE:
+            return f'"{name}":{text}'
+        hash_ = digest(text)
+        self._writer.keep(self._run, hash_, text)
+        return f'"{"body" if name == "value" else f"{name}body"}":"{hash_}"'
+
+    def _entry(self, kind: EntryKind, step: StepId, data: str) -> Entry:
+        self._seq += 1
+        return Entry(self._run, self._seq, self._writer.batch, self._now(), kind, step, self.seen, data)
+
+    def _put(self, kind: EntryKind, step: StepId, data: str) -> None:
+        self._writer.put(self._entry(kind, step, data))
+
+
+def _object(parts: list[str]) -> str:
+    return f"{{{','.join(parts)}}}"
+
+
+def _ids(nodes: tuple[Node, ...]) -> str:
+    """The ids of steps as JSON; a join, which is no step, stands for those it gathers."""
+    ids: dict[StepId, None] = {}
+    waiting = list(nodes)
+    for node in waiting:
+        if node.kind == "join":
+            waiting.extend((*node.inputs, *node.after))
+        else:
+            ids[node.id] = None
+    return json.dumps(list(ids), separators=(",", ":"))

@@ -1,0 +1,181 @@
+"""Runs a program against its recording: the same calls get the same results, in the same order, at the same points."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from agentrt.errors import AgentrtError, JournalError, StepError
+from agentrt.store.codec import decode
+from agentrt.store.recording import Delivery, Recorded, Replay
+from agentrt.types import FINISHED, StepId
+
+if TYPE_CHECKING:
+    from agentrt.runtime.driver import Driver
+    from agentrt.runtime.durable.recorder import Recorder
+    from agentrt.runtime.handle import Handle
+
+_log = logging.getLogger("agentrt")
+
+SETTLE_ROUNDS: Final = 8
+"""Turns of the event loop in which the program comes to rest after it was handed something: enough for a value to
+come up through that many nested ``gather`` and tasks."""
+
+PATIENCE_S: Final = 5.0
+"""Seconds beyond the recorded time after which a call that is missing will not come any more."""
+
+
+class Replayer:
+    """Lives until its recording is used up, then calls ``caught_up`` with the steps that wait to be started."""
+
+    def __init__(
+        self,
+        replay: Replay,
+        modules: dict[str, str],
+        driver: Driver,
+        recorder: Recorder,
+        caught_up: Callable[[list[Handle[Any]]], None],
+        stop: Callable[[AgentrtError], None],
+    ) -> None:
+        self._replay = replay
+        self._modules = modules
+        self._driver = driver
+        self._recorder = recorder
+        self._caught_up = caught_up
+        self._stop = stop
+        self._known: dict[StepId, tuple[Handle[Any], Recorded]] = {}
+        self._held: list[Handle[Any]] = []
+        self._parents = {step.rpartition("/")[0] for step in replay.recording.steps if "/" in step}
+        self._rounds = 0
+        self._ticking = False
+        self._closed = False
+        self._progress = 0
+        self._at = 0.0
+
+    def close(self) -> None:
+        """Do nothing further."""
+        self._closed = True
+
+    def knows(self, handle: Handle[Any], args: str) -> bool:
+        """Whether the call that the program makes is recorded. Stops the run when it should not be made."""
+        node = handle.node
+        self.nudge()
+        try:
+            recorded = self._replay.called(node.id, node.kind, args)
+        except JournalError as error:
+            self._fail(error)
+            return True
+        if recorded is None:
+            return False
+        self._progress += 1
+        if self._replay.settled(recorded):
+            self._known[node.id] = handle, recorded
+            node.lane = ""  # it takes nobody's place
+        else:
+            node.attempt = recorded.attempts
+            handle.lost = recorded.attempts - recorded.failures
+        return True
+
+    def enters(self, handle: Handle[Any]) -> bool:
+        """Whether a step is entered that may start: only to make the recorded calls inside it again."""
+        if handle.node.id in self._known:
+            return False
+        if handle.node.kind in ("program", "agent") or handle.node.id in self._parents:
+            return True
+        self._held.append(handle)
+        return False
+
+    def ended(self) -> None:
+        """The program has ended."""
+        try:
+            self._replay.ended()
+        except JournalError as error:
+            self._fail(error)
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Something happened: go on when the program has come to rest."""
+        self._rounds = SETTLE_ROUNDS
+        if not self._ticking and not self._closed:
+            self._ticking = True
+            self._driver.loop.call_soon(self._tick)
+
+    def _tick(self) -> None:
+        if self._rounds and not self._closed:
+            self._rounds -= 1
+            self._driver.loop.call_soon(self._tick)
+            return
+        self._ticking = False
+        if not self._closed:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        group = self._replay.due()
+        if group:
+            for one in group:
+                self._deliver(one)
+            self.nudge()
+        elif self._replay.over:
+            self._closed = True
+            for story in self._replay.differing:
+                _log.warning("run %s: %s; its recorded result was taken", self._replay.recording.run.id, story)
+            self._recorder.seen = len(self._replay.recording.handed)
+            self._caught_up(self._held)
+        else:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Wait for a call that came after something that is no step: a sleep, a file, the network."""
+        wait = max(0.0, self._replay.next_at - self._at) + PATIENCE_S
+        self._driver.loop.call_later(wait, self._too_late, self._progress)
+
+    def _too_late(self, progress: int) -> None:
+        if self._closed or progress != self._progress:
+            return
+        try:
+            self._replay.give_up_waiting()
+        except JournalError as error:
+            self._fail(error)
+            return
+        self.nudge()
+
+    def _deliver(self, one: Delivery) -> None:
+        self._progress += 1
+        self._at = one.at
+        handle, recorded = self._handle(one.step)
+        if handle is None:
+            return
+        if one.text is not None:
+            handle.give(one.text)
+        elif handle.node.status not in FINISHED:
+            self._settle(handle, recorded)
+
+    def _handle(self, step: StepId) -> tuple[Handle[Any] | None, Recorded | None]:
+        known = self._known.get(step)
+        if known is not None:
+            return known
+        return self._driver.of(step), None
+
+    def _settle(self, handle: Handle[Any], recorded: Recorded | None) -> None:
+        if recorded is None or recorded.end is None or recorded.ended is None:
+            return
+        node = handle.node
+        node.attempt, node.usage = recorded.attempts, recorded.usage
+        if recorded.began is not None:
+            node.started = recorded.began
+        try:
+            value = decode(self._replay.recording.value_text(recorded.end), self._modules)
+        except JournalError as error:
+            self._fail(JournalError(f"step {node.id!r} cannot be taken from the journal: {error}"))
+            return
+        if recorded.status == "done":
+            self._driver.land(handle, value)
+        else:
+            self._driver.land_failure(handle, value if isinstance(value, BaseException) else StepError(str(value)))
+        node.ended = recorded.ended.at
+        del self._known[node.id]
+
+    def _fail(self, error: AgentrtError) -> None:
+        self._closed = True
+        self._stop(error)

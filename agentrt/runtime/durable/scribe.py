@@ -1,0 +1,155 @@
+"""Between the driver and the journal: results are handed on when they are on disk, recorded steps are not run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from agentrt.errors import AgentrtError
+from agentrt.runtime.durable.replayer import Replayer
+from agentrt.types import FINISHED
+
+if TYPE_CHECKING:
+    from agentrt.graph.machine import Node
+    from agentrt.runtime.driver import Driver
+    from agentrt.runtime.durable.recorder import Recorder
+    from agentrt.runtime.handle import Handle
+    from agentrt.store.recording import Replay
+
+
+class Scribe:
+    """One for each run with a journal. ``broken`` is called with what makes it impossible to go on.
+
+    While a recording is replayed, nothing is written: what happens beside it waits until it is used up.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        driver: Driver,
+        broken: Callable[[AgentrtError], None],
+        *,
+        live: Callable[[], None] | None = None,
+    ) -> None:
+        self._recorder = recorder
+        self._driver = driver
+        self._broken = broken
+        self._live = live
+        self._replayer: Replayer | None = None
+        self._waiting: list[Callable[[], None]] = []  # what happened beside a recording
+        self._landing: dict[Handle[Any], None] = {}  # results on their way to the disk
+        self._closed = False
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the program is still where it has been before."""
+        return self._replayer is not None
+
+    def replay(self, replay: Replay, modules: dict[str, str]) -> None:
+        """Begin with what is recorded."""
+        self._replayer = Replayer(replay, modules, self._driver, self._recorder, self._caught_up, self._stop)
+        self._replayer.nudge()
+
+    def close(self) -> None:
+        """Write nothing further, and hand nothing on that is not on disk."""
+        self._closed = True
+        self._waiting.clear()
+        if self._replayer is not None:
+            self._replayer.close()
+        for handle in list(self._landing):
+            self._driver.cannot_land(handle)
+
+    # -- what the driver says ----------------------------------------------------------------------------------------
+
+    def called(self, handle: Handle[Any]) -> None:
+        """The program called a step, which is not in the graph yet."""
+        args = self._recorder.arguments(handle)
+        if self._replayer is None or not self._replayer.knows(handle, args):
+            self._when_live(partial(self._recorder.called, handle, args))
+
+    def admits(self, handle: Handle[Any]) -> bool:
+        """Whether the step's body may run now; if not, it is started, or ended, in time."""
+        if self._replayer is not None and not self._replayer.enters(handle):
+            return False
+        if handle.node.kind != "tool" or self._replayer is not None:
+            self._when_live(partial(self._recorder.begun, handle.node))
+            return True
+        handle.stopping = False
+        self._recorder.begun(handle.node, partial(self._start, handle))
+        return False
+
+    def done(self, handle: Handle[Any], outcome: Any) -> None:
+        """The step's body has returned."""
+        self._land(
+            handle, partial(self._recorder.done, handle.node, outcome), partial(self._driver.land, handle, outcome)
+        )
+
+    def failed(self, handle: Handle[Any], error: BaseException) -> None:
+        """The step has failed for good."""
+        land = partial(self._driver.land_failure, handle, error)
+        self._land(handle, partial(self._recorder.failed, handle.node, error), land)
+
+    def dropped(self, node: Node) -> None:
+        """The step was cancelled, or skipped."""
+        self._when_live(partial(self._recorder.dropped, node))
+
+    def retried(self, node: Node, error: BaseException, delay: float) -> None:
+        """An attempt failed, another follows."""
+        self._when_live(partial(self._recorder.retried, node, error, delay))
+
+    def text(self, handle: Handle[Any], text: str) -> None:
+        """The program is handed a piece of a step's text."""
+        self._when_live(partial(self._recorder.text, handle.node, text))
+
+    def ended(self, end: Callable[[], None]) -> None:
+        """The program itself has ended; ``end`` is called once nothing recorded is left."""
+        if self._replayer is None:
+            end()
+        else:
+            self._replayer.ended()
+            self._waiting.append(end)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _when_live(self, write: Callable[[], None]) -> None:
+        if self._closed:
+            return
+        if self._replayer is None:
+            write()
+        else:
+            self._waiting.append(write)
+
+    def _land(self, handle: Handle[Any], write: Callable[[Callable[[], Any]], None], land: Callable[[], None]) -> None:
+        """Write, and hand on when that is on disk. From here on the step cannot be stopped: it has happened."""
+        if self._closed:
+            self._driver.cannot_land(handle)
+            return
+        handle.stopping = True
+        self._landing[handle] = None
+        self._when_live(partial(write, partial(self._landed, handle, land)))
+
+    def _landed(self, handle: Handle[Any], land: Callable[[], None]) -> None:
+        if not self._closed:
+            del self._landing[handle]
+            self._recorder.seen += 1
+            land()
+
+    def _start(self, handle: Handle[Any]) -> None:
+        if not self._closed and handle.node.status not in FINISHED:
+            self._driver.start(handle)
+
+    def _caught_up(self, held: list[Handle[Any]]) -> None:
+        """The recording is used up: from here on everything is new."""
+        self._replayer = None
+        if self._live is not None:
+            self._live()
+        waiting, self._waiting = self._waiting, []
+        for write in waiting:
+            write()
+        for handle in held:
+            if handle.node.status not in FINISHED and not self._closed and self.admits(handle):
+                self._driver.start(handle)
+
+    def _stop(self, error: AgentrtError) -> None:
+        self._broken(error)

@@ -1,0 +1,192 @@
+"""A journal: where runs are written down, and read again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self, cast
+
+from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from agentrt.errors import ConfigError, JournalError
+from agentrt.store import archive, schema
+from agentrt.store.owners import BEAT_S, myself
+from agentrt.store.writer import PATIENCE_S, Commits, Writer
+
+if TYPE_CHECKING:
+    from agentrt.store.sqlite import SQLiteCommits, Sync
+
+_EXPECTED: Final = "expected a file, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+_WRITE: Final = "agentrt_write"
+_MIGRATION_LOCK: Final = 4_274_912_331
+"""Any number, the same for everybody who migrates a journal in PostgreSQL."""
+
+
+class Journal:
+    """One database of runs: they are written through ``writer()`` and read within ``connect()``.
+
+    ``url`` is a file name, ``sqlite:///FILE`` (with ``?sync=full`` to survive power cuts) or ``postgresql://...``.
+    ``patience``: seconds that runs wait for a database that cannot be written before they end. Raises ``ConfigError``
+    for a url that is none of these.
+    """
+
+    def __init__(self, url: str | Path, *, patience: float = PATIENCE_S) -> None:
+        self.me = myself()
+        self._url, self._sync = _parsed(url)
+        self._patience = patience
+        self._engine: AsyncEngine | None = None
+        self._commits: Commits | None = None
+        self._writer: Writer | None = None
+        self._beating: asyncio.Task[None] | None = None
+        self._migrated = False
+
+    def __str__(self) -> str:
+        if self._is_file:
+            return str(self._url.database)
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+    def __repr__(self) -> str:
+        return f"<Journal {self}>"
+
+    @property
+    def _is_file(self) -> bool:
+        return self._url.get_backend_name() == "sqlite"
+
+    def writer(self) -> Writer:
+        """Where the runs of the running event loop are written, the same for all of them.
+
+        A file is created at once, which raises ``JournalError`` when it cannot be; a server is connected to by the
+        first commit.
+        """
+        if self._writer is None:
+            loop = asyncio.get_running_loop()
+            self._writer = Writer(self._open_commits(), loop, patience=self._patience)
+            self._beating = loop.create_task(self._beat())
+        return self._writer
+
+    @asynccontextmanager
+    async def connect(self, *, write: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A transaction, for what ``agentrt.store.archive`` asks; ``write`` if it changes something.
+
+        Raises ``JournalError`` when there can be none.
+        """
+        try:
+            engine = await self._ready()
+            async with engine.connect() as connection:
+                await connection.execution_options(**{_WRITE: write})
+                async with connection.begin():
+                    yield connection
+        except (SQLAlchemyError, OSError) as error:
+            said = " ".join(str(getattr(error, "orig", None) or error).split())
+            raise JournalError(f"the journal {self} cannot be used: {said}") from error
+
+    async def close(self) -> None:
+        """Commit what was put, and let go of files and connections."""
+        if self._beating is not None:
+            self._beating.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._beating
+        if self._writer is not None:
+            with suppress(JournalError):  # every run has been told of it
+                await self._writer.flush()
+                async with self.connect(write=True) as connection:
+                    await archive.forget(connection, self.me)
+        await self._let_go()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # -- connections -------------------------------------------------------------------------------------------------
+
+    async def _let_go(self) -> None:
+        if self._engine is not None:
+            await self._engine.dispose()
+        if self._commits is not None and self._is_file:
+            await asyncio.to_thread(cast("SQLiteCommits", self._commits).close)
+        self._engine = self._commits = self._writer = self._beating = None
+
+    def _open_commits(self) -> Commits:
+        if self._commits is None:
+            self._commits = self._file() if self._is_file else self._server()
+        return self._commits
+
+    def _file(self) -> Commits:
+        from agentrt.store.sqlite import SQLiteCommits
+
+        file = SQLiteCommits(Path(str(self._url.database)), sync=self._sync)
+        file.open()
+        return file
+
+    def _server(self) -> Commits:
+        from agentrt.store.postgres import PostgresCommits
+
+        return PostgresCommits(self._ready)
+
+    async def _ready(self) -> AsyncEngine:
+        """Connections to a database of this version."""
+        if self._engine is None:
+            self._engine = self._new_engine()
+        if self._is_file:
+            self._open_commits()
+        elif not self._migrated:
+            async with self._engine.begin() as connection:
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+                await connection.run_sync(schema.migrate, str(self))
+            self._migrated = True
+        return self._engine
+
+    def _new_engine(self) -> AsyncEngine:
+        if not self._is_file:
+            try:
+                return create_async_engine(self._url, pool_pre_ping=True)
+            except ModuleNotFoundError as error:
+                raise ConfigError(
+                    f"the journal {self} needs a driver that is not installed: pip install 'agentrt[postgres]'"
+                ) from error
+        engine = create_async_engine(self._url, connect_args={"timeout": 30, "isolation_level": None})
+        event.listen(engine.sync_engine, "begin", _begin)
+        return engine
+
+    async def _beat(self) -> None:
+        """Give a sign of life now and then; one that cannot be given is no reason to end."""
+        while True:
+            with suppress(JournalError):
+                async with self.connect(write=True) as connection:
+                    await archive.beat(connection, self.me, time.time())
+            await asyncio.sleep(BEAT_S)
+
+
+def _begin(connection: Connection) -> None:
+    """Take SQLite's lock for writing at the start, where waiting for it is possible; readers need none."""
+    write = connection.get_execution_options().get(_WRITE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _parsed(url: str | Path) -> tuple[URL, Sync]:
+    if isinstance(url, Path) or "://" not in url:
+        if not str(url):
+            raise ConfigError(f"journal '': {_EXPECTED}")
+        return URL.create("sqlite+aiosqlite", database=os.path.abspath(Path(url).expanduser())), "normal"  # noqa: PTH100
+    try:
+        parsed = make_url(url)
+        kind = parsed.get_backend_name()
+    except ArgumentError as error:
+        raise ConfigError(f"the journal's address cannot be read; {_EXPECTED}") from error
+    if kind == "postgresql":
+        return parsed.set(drivername="postgresql+asyncpg"), "normal"
+    if kind != "sqlite" or not parsed.database:
+        raise ConfigError(f"journal {parsed.render_as_string(hide_password=True)!r}: {_EXPECTED}")
+    sync = str(parsed.query.get("sync", "normal"))
+    if sync not in ("normal", "full"):
+        raise ConfigError(f"journal {url!r}: sync={sync!r}: expected normal or full")
+    file = os.path.abspath(Path(parsed.database).expanduser())  # noqa: PTH100
+    return URL.create("sqlite+aiosqlite", database=file), cast("Sync", sync)

@@ -1,0 +1,67 @@
+"""Which process has a run, and whether it still lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from agentrt.store.rows import OwnerRow
+
+BEAT_S: Final = 5.0
+"""Seconds between two signs of life."""
+
+DEAD_S: Final = 30.0
+"""Seconds without a sign of life after which a process on another machine counts as dead."""
+
+
+def myself() -> OwnerRow:
+    """This process, under a new name."""
+    pid = os.getpid()
+    return OwnerRow(uuid4().hex[:12], _machine(), pid, _born(pid) or 0.0, time.time())
+
+
+def alive(owner: OwnerRow, now: float) -> bool:
+    """Whether the process still runs: looked up on this machine, believed of others while they give signs of life."""
+    if owner.host == _machine():
+        return _born(owner.pid) == owner.born
+    return now - owner.beat < DEAD_S
+
+
+def _machine() -> str:
+    """The machine's name and what tells its boots apart: a process id means nothing after a restart."""
+    boot = ""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:8]
+    namespace = ""
+    with suppress(OSError):  # containers on one machine have processes of their own
+        namespace = str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
+    return f"{socket.gethostname()}/{boot}/{namespace}"
+
+
+def _born(pid: int) -> float | None:
+    """When a process started, by its system's clock; ``None`` if there is none, 0 where that cannot be told."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return _signalled(pid)
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else float(fields[19])
+
+
+def _signalled(pid: int) -> float | None:
+    if Path("/proc/self/stat").exists():
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return 0.0

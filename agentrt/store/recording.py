@@ -1,0 +1,280 @@
+"""What a run's entries say of its steps, and in which order its program was told what.
+
+``Recording`` is the fold over the entries; ``Replay`` uses it up while the program runs again. Both are pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from agentrt.errors import JournalError, ReplayDiffers
+from agentrt.store.rows import Entry, RunRow
+from agentrt.types import StepId, StepKind, StepStatus, Usage
+
+_SHOWN: Final = 300
+"""Characters of arguments in a message."""
+
+
+@dataclass(slots=True)
+class Recorded:
+    """One step as it was. ``args`` is JSON text to compare with, ``attempts`` how often it began, ``failures`` how many
+    of these failed by themselves; ``end`` the data of its last entry, ``None`` while it was in flight."""
+
+    step: StepId
+    kind: StepKind
+    args: str
+    called: Entry
+    began: float | None = None
+    attempts: int = 0
+    failures: int = 0
+    ended: Entry | None = None
+    end: dict[str, Any] | None = None
+
+    @property
+    def status(self) -> StepStatus | None:
+        """How it ended, ``None`` if it did not."""
+        return None if self.end is None else self.end["status"]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the program was told its result or its failure."""
+        return self.status in ("done", "failed")
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens it used."""
+        return Usage(*(self.end or {}).get("usage", ()))
+
+
+class Delivery(NamedTuple):
+    """Something the program was handed: a step's end, or a piece of its text; with others of its ``batch`` in one turn
+    of the loop. Each process counts its batches anew."""
+
+    step: StepId
+    batch: tuple[int, int]
+    text: str | None
+    at: float
+
+
+class Recording:
+    """A run as its entries tell it. ``bodies`` are its large texts by hash."""
+
+    def __init__(self, run: RunRow, entries: Sequence[Entry], bodies: Mapping[str, str]) -> None:
+        self.run = run
+        self.entries = entries
+        self.steps: dict[StepId, Recorded] = {}
+        self.handed: list[tuple[int, Entry]] = []
+        self.over: dict[str, Any] | None = None
+        self.last = entries[-1].seq if entries else 0
+        self.seconds = entries[-1].at if entries else 0.0
+        self._bodies = bodies
+        self._processes = 1
+        for entry in entries:
+            self._take(entry)
+
+    def value_text(self, end: Mapping[str, Any]) -> str:
+        """The value of an ``ended`` or ``over`` entry as JSON text. Raises ``JournalError`` when it was not stored."""
+        if "body" in end:
+            return self.body(end["body"])
+        if "value" not in end:
+            raise JournalError(f"its result was never stored: {end.get('unstorable', 'it has none')}")
+        return json.dumps(end["value"], separators=(",", ":"))
+
+    def body(self, hash_: str) -> str:
+        """A large text. Raises ``JournalError`` when the journal is damaged."""
+        try:
+            return self._bodies[hash_]
+        except KeyError:
+            raise JournalError(f"the journal of run {self.run.id} is damaged: the text {hash_} is missing") from None
+
+    def _take(self, entry: Entry) -> None:
+        match entry.kind:
+            case "called":
+                data = json.loads(entry.data)
+                args = self.body(data["argsbody"]) if "argsbody" in data else _again(data.get("args"))
+                self.steps[entry.step] = Recorded(entry.step, data.get("kind", "python"), args, entry)
+            case "begun":
+                step = self.steps[entry.step]
+                step.attempts = json.loads(entry.data)["attempt"] if entry.data else 1
+                step.began = entry.at if step.began is None else step.began
+            case "retried":
+                self.steps[entry.step].failures += 1
+            case "ended":
+                step = self.steps[entry.step]
+                step.ended, step.end = entry, json.loads(entry.data)
+                step.attempts = step.attempts or 1
+                if step.settled:
+                    self.handed.append((self._processes, entry))
+            case "text":
+                self.handed.append((self._processes, entry))
+            case "over":
+                self.over = json.loads(entry.data)
+            case "resumed":
+                self.over = None
+                self._processes += 1
+
+    @property
+    def failed_for_good(self) -> set[StepId]:
+        """The steps whose failure ended the run, and those around them: failures that no later call came after."""
+        if self.run.status != "failed":
+            return set()
+        calls = [step.called.seen for step in self.steps.values()]
+        newest = max(calls, default=0)
+        found = {
+            step.step
+            for step in self.steps.values()
+            if step.status == "failed" and step.ended is not None and step.ended.seen >= newest
+        }
+        blamed = (self.over or {}).get("step")
+        if blamed in self.steps:
+            found.add(blamed)
+        return found | {above for step in found for above in ancestors(step) if above in self.steps}
+
+
+def _again(args: Any) -> str:
+    return "" if args is None else json.dumps(args, separators=(",", ":"))
+
+
+def ancestors(step: StepId) -> Iterable[StepId]:
+    """The steps around a step, the outermost first."""
+    parts = step.split("/")
+    return (StepId("/".join(parts[:depth])) for depth in range(1, len(parts)))
+
+
+@dataclass(slots=True)
+class Replay:
+    """A recording that is used up call by call and result by result.
+
+    ``reopened`` steps count as not finished. ``strict`` stops at the first difference; without it, calls that the
+    recording does not have wait until it is used up, and ones that are not made again are done without. ``compare``
+    says whether arguments must be what they were.
+    """
+
+    recording: Recording
+    reopened: frozenset[StepId] = frozenset()
+    strict: bool = True
+    compare: bool = True
+    told: int = 0
+    made: set[StepId] = field(default_factory=set)
+    differing: list[str] = field(default_factory=list)
+    _kept: dict[StepId, Recorded] = field(default_factory=dict)
+    _deliveries: list[Delivery] = field(default_factory=list)
+    _missing: dict[int, set[StepId]] = field(default_factory=dict)
+    _levels: dict[StepId, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        steps = self.recording.steps
+        finished = {name for name, step in steps.items() if step.settled and name not in self.reopened}
+        self._kept = {
+            name: step for name, step in steps.items() if "/" not in name or finished.isdisjoint(ancestors(name))
+        }
+        level_of = [0]  # after so many deliveries of the recording, so many of those that are kept
+        for process, entry in self.recording.handed:
+            if entry.step in self._kept and (entry.kind == "text" or self._stands(entry)):
+                text = json.loads(entry.data) if entry.kind == "text" else None
+                self._deliveries.append(Delivery(entry.step, (process, entry.batch), text, entry.at))
+            level_of.append(len(self._deliveries))
+        for name, step in self._kept.items():
+            level = level_of[min(step.called.seen, len(level_of) - 1)]
+            self._missing.setdefault(level, set()).add(name)
+            self._levels[name] = level
+
+    @property
+    def over(self) -> bool:
+        """Whether everything was called and handed on again: from here on the program runs."""
+        return not self._levels and self.told == len(self._deliveries)
+
+    @property
+    def missing(self) -> StepId | None:
+        """The first call that has not been made again."""
+        if not self._levels:
+            return None
+        level = min(level for level, names in self._missing.items() if names)
+        return min(self._missing[level], key=lambda name: self._kept[name].called.seq)
+
+    @property
+    def next_at(self) -> float:
+        """When, in the recorded run, what is waited for now came; its last entry if nothing is."""
+        missing = self.missing
+        if missing is not None:
+            return self._kept[missing].called.at
+        return self._deliveries[self.told].at if self.told < len(self._deliveries) else self.recording.seconds
+
+    def called(self, step: StepId, kind: StepKind, args: str) -> Recorded | None:
+        """The program calls a step: what is recorded of it, ``None`` for a new one.
+
+        Raises ``ReplayDiffers`` for a step that should not be called now, or not so.
+        """
+        known = self._kept.get(step)
+        if known is None or step in self.made:
+            if self.strict and not self.over:
+                raise self._differs(f"it calls {step!r}, where before it called {self.missing!r}")
+            return None
+        self._check(known, kind, args)
+        self.made.add(step)
+        level = self._levels.pop(step, None)
+        if level is not None:  # else it is done without already
+            self._missing[level].discard(step)
+        return known
+
+    def settled(self, known: Recorded) -> bool:
+        """Whether the recorded result stands."""
+        return known.settled and known.step not in self.reopened
+
+    def due(self) -> list[Delivery]:
+        """What the program is handed next, together; nothing while calls are missing that came before it."""
+        if self.told == len(self._deliveries) or self._missing.get(self.told):
+            return []
+        group = [self._deliveries[self.told]]
+        if group[0].text is None:
+            for one in self._deliveries[self.told + 1 :]:
+                if one.text is not None or one.batch != group[0].batch:
+                    break
+                group.append(one)
+        if any(one.step not in self.made for one in group):
+            return []  # a call that is done without has no use for its result
+        self.told += len(group)
+        return group
+
+    def give_up_waiting(self) -> None:
+        """The program does not make the calls that are missing: go on without; ``ReplayDiffers`` if strict."""
+        if self.strict:
+            raise self._differs(f"it does not call {self.missing!r}, which it called before")
+        self._missing.clear()
+        self._levels.clear()
+        self._deliveries = [
+            one for index, one in enumerate(self._deliveries) if index < self.told or one.step in self.made
+        ]
+
+    def ended(self) -> None:
+        """The program has ended. Raises ``ReplayDiffers`` if there it had gone on before, and strict."""
+        if self.strict and not self.over:
+            raise self._differs(f"it ends, where before it called {self.missing!r}")
+
+    def _stands(self, entry: Entry) -> bool:
+        """Whether it is the end that a step came to at last; one that failed and was resumed has another before it."""
+        return self.recording.steps[entry.step].ended is entry and entry.step not in self.reopened
+
+    def _check(self, known: Recorded, kind: StepKind, args: str) -> None:
+        if known.kind != kind:
+            raise self._differs(f"step {known.step!r} is a {kind} step, before it was a {known.kind} step")
+        if known.args and args and known.args != args and self.settled(known):
+            story = f"step {known.step!r} is called with {_cut(args)}, before it was with {_cut(known.args)}"
+            if self.compare:
+                raise self._differs(story)
+            self.differing.append(story)
+
+    def _differs(self, story: str) -> ReplayDiffers:
+        run = self.recording.run.id
+        return ReplayDiffers(
+            f"run {run} cannot go on: its program does not do what it did before: {story}. What varies from run to run "
+            f"(time, random numbers, files) belongs into a step. Take the change back, or start over from a step "
+            f"before it: agentrt runs fork {run} --from STEP"
+        )
+
+
+def _cut(args: str) -> str:
+    return args if len(args) <= _SHOWN else f"{args[:_SHOWN]}..."

@@ -1,0 +1,109 @@
+"""What travels to and from a journal's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from agentrt.types import RunId, RunStatus, StepId
+
+EntryKind: TypeAlias = Literal["called", "begun", "asked", "text", "retried", "ended", "edited", "resumed", "over"]
+"""called: a step is in the graph; begun: an attempt starts; asked: a model was sent something; text: a piece of
+streamed text was handed on; retried: an attempt failed and another follows; ended: a step's final status; edited: the
+graph was changed from outside; resumed: another process went on from here; over: the run's end."""
+
+StoredStatus: TypeAlias = RunStatus | Literal["waiting"]
+"""``running`` also of a run whose process died; ``waiting`` of one that was put aside until a person answers."""
+
+
+class Entry(NamedTuple):
+    """One line of a run's journal. ``at`` is in seconds since the run began; ``data`` is JSON text, or empty.
+
+    ``seen`` counts the results and texts that the program had been handed when it was written; those of one ``batch``
+    are handed on together.
+    """
+
+    run: RunId
+    seq: int
+    batch: int
+    at: float
+    kind: EntryKind
+    step: StepId
+    seen: int
+    data: str
+
+
+class RunRow(NamedTuple):
+    """One run, as lists show it. ``wall`` is when it began, in seconds since the epoch; ``seconds`` how long it took.
+
+    ``target`` says where its program is found again, ``origin`` which run it is a fork of, ``owner`` which process
+    has it, or had it when it died.
+    """
+
+    id: RunId
+    program: str
+    target: str
+    inputs: str
+    status: StoredStatus
+    wall: float
+    seconds: float
+    error: str | None
+    owner: str | None
+    origin: str | None
+
+
+class RunChange(NamedTuple):
+    """How a run stands now; in the order of the columns of its ``UPDATE``."""
+
+    status: StoredStatus
+    seconds: float
+    error: str | None
+    owner: str | None
+    id: RunId
+
+
+class OwnerRow(NamedTuple):
+    """A process that runs programs. ``born`` is its start by its system's clock, ``beat`` its last sign of life."""
+
+    id: str
+    host: str
+    pid: int
+    born: float
+    beat: float
+
+
+class Letter(NamedTuple):
+    """Something for the process that has a run: an answer to a question, an edit, the wish to cancel."""
+
+    id: int
+    run: RunId
+    kind: str
+    step: StepId
+    data: str
+    wall: float
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is committed together. ``bodies`` are large texts by run and hash; ``then`` is called in order after it."""
+
+    number: int
+    runs: list[RunRow] = field(default_factory=list)
+    changes: list[RunChange] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    bodies: dict[tuple[RunId, str], str] = field(default_factory=dict)
+    then: list[Callable[[], Any]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.entries or self.runs or self.changes or self.then)
+
+    def of(self, run: RunId) -> Batch:
+        """The part that belongs to one run, without ``then``."""
+        return Batch(
+            self.number,
+            [row for row in self.runs if row.id == run],
+            [row for row in self.changes if row.id == run],
+            [row for row in self.entries if row.run == run],
+            {key: text for key, text in self.bodies.items() if key[0] == run},
+        )

@@ -1,0 +1,196 @@
+"""A journal in an SQLite file.
+
+In WAL mode with ``synchronous=NORMAL`` a commit only writes to the page cache: tens of microseconds, less than handing
+it to a thread costs. So it is done in the event loop itself, without waiting for any lock; whenever it cannot be done
+at once (another process writes, the disk is full) it is done in a thread that may wait. Checkpoints, which move the log
+into the file and wait for the disk, are always done there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final, Literal
+
+from sqlalchemy import create_engine, insert, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.expression import Executable, bindparam
+
+from agentrt.errors import JournalError
+from agentrt.store import schema
+from agentrt.store.rows import Batch
+from agentrt.store.writer import Collision, Passing
+
+Sync = Literal["normal", "full"]
+
+_LOCK_WAIT_S: Final = 10.0
+_CHECKPOINT_EVERY: Final = 4_000
+"""Entries between two checkpoints; about a megabyte of log."""
+
+_LATER: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+
+
+def _sql(statement: Executable) -> str:
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark")))  # type: ignore[attr-defined]
+
+
+_INSERT_RUN: Final = _sql(insert(schema.runs))
+_INSERT_ENTRY: Final = _sql(insert(schema.entries))
+_INSERT_BODY: Final = _sql(insert(schema.bodies).prefix_with("OR IGNORE"))
+_CHANGE_RUN: Final = _sql(
+    update(schema.runs)
+    .where(schema.runs.c.id == bindparam("run"))
+    .values({name: bindparam(f"new_{name}") for name in ("status", "seconds", "error", "owner")})
+)
+
+
+class SQLiteCommits:
+    """Writes groups of entries into one file; with ``sync="full"`` through to the disk, which survives a power cut."""
+
+    def __init__(self, path: Path, *, sync: Sync = "normal") -> None:
+        self.path = path
+        self._sync = sync
+        self._fast: sqlite3.Connection | None = None
+        self._slow: sqlite3.Connection | None = None
+        self._since_checkpoint = 0
+        self._checkpoint: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Create or migrate the file, which may take some milliseconds. Raises ``JournalError``."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _prepare(self.path)
+            self._fast = self._connect(0)
+            self._slow = self._connect(_LOCK_WAIT_S)
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(
+                f"the journal {str(self.path)!r} cannot be opened: {error}; name a file that can be written, with "
+                f"AGENTRT_JOURNAL or --journal"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file; what was committed is in it."""
+        if self._checkpoint is not None:
+            self._checkpoint.join()
+        for connection in (self._fast, self._slow):
+            if connection is not None:
+                connection.close()
+        self._fast = self._slow = None
+
+    def commit_now(self, batch: Batch) -> bool:
+        """Commit in the calling thread if nobody else writes and nothing waits for the disk."""
+        if self._sync == "full" or self._fast is None:
+            return False
+        try:
+            self._write(self._fast, batch)
+        except sqlite3.IntegrityError as error:
+            raise Collision from error
+        except sqlite3.Error:
+            return False  # the thread finds out what it is, and whether it passes
+        return True
+
+    async def commit(self, batch: Batch) -> None:
+        """Commit in a thread, waiting for other writers."""
+        await asyncio.to_thread(self._commit, batch)
+
+    def _commit(self, batch: Batch) -> None:
+        assert self._slow is not None, "open() comes first"
+        try:
+            self._write(self._slow, batch)
+        except sqlite3.IntegrityError as error:
+            raise Collision from error
+        except sqlite3.Error as error:
+            raise self._judged(error) from error
+
+    def _judged(self, error: sqlite3.Error) -> Exception:
+        if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _LATER:
+            return Passing(f"{str(self.path)!r}: {error}")
+        return JournalError(f"the journal {str(self.path)!r} cannot be written: {error}; name another one")
+
+    def _write(self, connection: sqlite3.Connection, batch: Batch) -> None:
+        execute = connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            if batch.runs:
+                connection.executemany(_INSERT_RUN, batch.runs)
+            if batch.bodies:
+                connection.executemany(_INSERT_BODY, [(*key, text) for key, text in batch.bodies.items()])
+            if batch.entries:
+                connection.executemany(_INSERT_ENTRY, batch.entries)
+            if batch.changes:
+                connection.executemany(_CHANGE_RUN, batch.changes)
+            execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # some failures have rolled it back already
+                execute("ROLLBACK")
+            raise
+        self._since_checkpoint += len(batch.entries)
+        if self._since_checkpoint >= _CHECKPOINT_EVERY:
+            self._since_checkpoint = 0
+            self._begin_checkpoint()
+
+    def _begin_checkpoint(self) -> None:
+        if self._checkpoint is None or not self._checkpoint.is_alive():
+            self._checkpoint = threading.Thread(target=_checkpoint, args=(self.path,), name="agentrt-checkpoint")
+            self._checkpoint.start()
+
+    def _connect(self, wait: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=wait, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA synchronous={self._sync}")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        return connection
+
+
+def _checkpoint(path: Path) -> None:
+    """Move the log into the file as far as nobody reads or writes it; the next one moves the rest."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _prepare(path: Path) -> None:
+    """Make the file private, in WAL mode, and of this version. Only one of many processes does each of that."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    engine = create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(path, timeout=60, isolation_level=None), poolclass=NullPool
+    )
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection), "made above"
+        _wal(raw)
+        raw.execute("BEGIN IMMEDIATE")
+        try:
+            schema.migrate(connection, repr(str(path)))
+        except BaseException:
+            raw.execute("ROLLBACK")
+            raise
+        raw.execute("COMMIT")
+
+
+def _wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; SQLite does not wait for others while it does, so this does."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal":
+                return
+        except sqlite3.OperationalError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(0.01)
