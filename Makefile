@@ -4,13 +4,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check lint types layers format clean help setup setup-dev
+.PHONY: demo test soak check lint types layers format clean help setup setup-dev
 
 demo: setup  ## run the main job: an example program on the embedded engine
 	@$(BIN)/agentrt run examples/report.py
 
 test: setup-dev lint types layers  ## pass all checks and all tests, the real engine included
 	@$(BIN)/python -m pytest
+
+soak: setup-dev  ## the long tests: crashes, faults and edits by the hundred; about half an hour
+	@$(BIN)/python -m pytest -m soak --timeout 3600
 
 check: setup-dev lint types layers  ## the checks alone
 
