@@ -28,6 +28,7 @@ from agentrt.types import ModelReply, ModelRequest, RunId, SessionId
 
 if TYPE_CHECKING:
     from agentrt.runtime.durable.log import RunLog
+    from agentrt.runtime.durable.mailbox import Mailbox
     from agentrt.store import Journal
 
 P = ParamSpec("P")
@@ -108,6 +109,7 @@ class Runtime:
         self.desk = _desk(kv, admission, tenant, estimates, clock)
         self.journal = _journal(journal)
         self._owns_journal = self.journal is not journal
+        self._mailbox: Mailbox | None = None
 
     def start(self, program: Startable[P, R], *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start a program in the running event loop; the run goes on by itself.
@@ -169,7 +171,17 @@ class Runtime:
         )
         self._runs.add(run)
         run.ending.add_done_callback(lambda _: self._runs.discard(run))
+        if self.journal is not None and log is not None:
+            self._mail(self.journal).follow(run, at_once=log.replaying)
         return run
+
+    def _mail(self, journal: Journal) -> Mailbox:
+        """What others ask of the runs."""
+        if self._mailbox is None:
+            from agentrt.runtime.durable.mailbox import Mailbox
+
+            self._mailbox = Mailbox(journal)
+        return self._mailbox
 
     async def run(self, program: Startable[P, R], *args: P.args, **kwargs: P.kwargs) -> RunResult[R]:
         """Run a program to its end, good or bad. Cancelling the caller cancels the run, and waits for that."""
@@ -230,6 +242,8 @@ class Runtime:
         async with AsyncExitStack() as stack:  # closes the others also when one cannot be
             if self.journal is not None and self._owns_journal:
                 stack.push_async_callback(self.journal.close)
+            if self._mailbox is not None:
+                stack.push_async_callback(self._mailbox.close)
             for executor in self.models.values():
                 stack.push_async_callback(executor.close)
 

@@ -43,6 +43,11 @@ class RunLog:
         """Where the run's clock goes on."""
         return self._replay.recording.seconds if self._replay is not None else 0.0
 
+    @property
+    def replaying(self) -> bool:
+        """Whether the run goes on from a recording."""
+        return self._replay is not None
+
     def open(self, driver: Driver, now: Callable[[], float], broken: Callable[[AgentrtError], None]) -> Scribe:
         """Begin to write."""
         writer = self._journal.writer()
