@@ -28,7 +28,17 @@ from agentrt.errors import JournalError
 
 KIND: Final = "$"
 _LEAVES: Final = frozenset({str, int, bool, float, type(None)})
-_dumps: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+quoted: Final = json.encoder.encode_basestring_ascii
+"""A text as JSON."""
+
+
+def _encoder() -> Callable[[Any], str]:
+    """``json.dumps`` without its set-up, which takes longer than a small value does."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+    pieces = make(None, _refuse, quoted, None, ":", ",", False, False, True)
+    return lambda value: "".join(pieces(value, 0))
 
 
 class Unstorable(JournalError):
@@ -79,8 +89,11 @@ def digest(text: str) -> str:
 
 
 def _text(value: Any, otherwise: Callable[[Any], Any]) -> str:
+    kind = type(value)
+    if kind is str:
+        return quoted(value)
     try:
-        return _dumps(value if type(value) in _LEAVES else _plain(value, otherwise))
+        return _dumps(value if kind in _LEAVES else _plain(value, otherwise))
     except RecursionError as error:
         raise Unstorable(f"a {_name(type(value))} that contains itself, or is nested too deeply") from error
     except ValueError as error:  # Python limits the digits of numbers that become text
@@ -100,6 +113,8 @@ def _plain(value: Any, otherwise: Callable[[Any], Any]) -> Any:
     known = _SIMPLE.get(kind)
     if known is not None:
         return {KIND: known[0], "v": known[1](value)}
+    if otherwise is _shown and hasattr(kind, "__journal__"):
+        return _shown(value)
     if kind in _SETS:
         return {KIND: kind.__name__, "v": sorted((_plain(item, otherwise) for item in value), key=_dumps)}
     return _plain_object(value, kind, otherwise)
@@ -153,6 +168,9 @@ def _said(error: BaseException) -> str:
 
 def _refuse(value: Any) -> Any:
     raise Unstorable(f"a {_name(type(value))}")
+
+
+_dumps: Final = _encoder()
 
 
 def _shown(value: Any) -> Any:

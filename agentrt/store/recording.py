@@ -74,6 +74,8 @@ class Recording:
         self._processes = 1
         for entry in entries:
             self._take(entry)
+        for step in self.steps.values():
+            step.attempts = step.attempts or self._unseen_attempts(step)
 
     def value_text(self, end: Mapping[str, Any]) -> str:
         """The value of an ``ended`` or ``over`` entry as JSON text. Raises ``JournalError`` when it was not stored."""
@@ -106,6 +108,8 @@ class Recording:
                 step = self.steps[entry.step]
                 step.ended, step.end = entry, json.loads(entry.data)
                 step.attempts = step.attempts or 1
+                if step.began is None:
+                    step.began = step.end.get("began")
                 if step.settled:
                     self.handed.append((self._processes, entry))
             case "text":
@@ -115,6 +119,13 @@ class Recording:
             case "resumed":
                 self.over = None
                 self._processes += 1
+
+    def _unseen_attempts(self, step: Recorded) -> int:
+        """1 for a plain step in flight that had all it needed: its beginning is written down with its end only."""
+        if step.end is not None or step.kind != "python":
+            return 0
+        needed = (self.steps[StepId(one)] for one in json.loads(step.called.data).get("in", ()))
+        return int(all(one.status == "done" for one in needed))
 
     @property
     def failed_for_good(self) -> set[StepId]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -23,6 +23,9 @@ LAZY_S: Final = 0.02
 
 PATIENCE_S: Final = 120.0
 """Seconds that runs wait for a journal that cannot be written before they end."""
+
+_SOMETHING: Final = ("unknown",)
+"""What is about to happen in a loop that does not tell: something, so commits wait for the next turn."""
 
 _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 2.0
@@ -64,7 +67,9 @@ class Writer:
         self._batch = Batch(1)
         self._task: asyncio.Task[None] | None = None
         self._soon = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticking = False
+        self._landing = False
+        self._ready: Sized = getattr(loop, "_ready", _SOMETHING)
         self._lost: dict[RunId, Callable[[JournalError], None]] = {}
         self._broken: JournalError | None = None
 
@@ -98,15 +103,23 @@ class Writer:
     def put(self, entry: Entry) -> None:
         """An entry that nobody waits for."""
         self._batch.entries.append(entry)
-        if self._timer is None and not self._soon:
+        if not self._ticking:
             self._later()
 
     def put_then(self, entry: Entry, then: Callable[[], Any]) -> None:
-        """An entry, and what to do once it is on disk."""
+        """An entry, and what to do once it is on disk.
+
+        When nothing else is about to happen in the loop, there is no company to wait for: it is committed, and ``then``
+        called, before this returns.
+        """
         batch = self._batch
         batch.entries.append(entry)
         batch.then.append(then)
-        if not self._soon:
+        if self._soon:
+            return
+        if not self._ready and not self._landing:
+            self._flush()
+        else:
             self._soon = True
             self._loop.call_soon(self._flush)
 
@@ -125,14 +138,18 @@ class Writer:
     # -- committing --------------------------------------------------------------------------------------------------
 
     def _later(self) -> None:
-        if self._timer is None and not self._soon:
-            self._timer = self._loop.call_later(self._lazy, self._flush)
+        """Commit in a while, whatever comes meanwhile; one timer for all that is put until then."""
+        if not self._ticking:
+            self._ticking = True
+            self._loop.call_later(self._lazy, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = False
+        if self._batch:
+            self._flush()
 
     def _flush(self) -> None:
         self._soon = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if self._task is not None or not self._batch or self._broken is not None:
             return  # a commit under way is followed by the next
         batch, self._batch = self._batch, Batch(self._batch.number + 1)
@@ -146,8 +163,12 @@ class Writer:
         self._task.add_done_callback(self._next)
 
     def _landed(self, batch: Batch) -> None:
-        for then in batch.then:
-            then()
+        self._landing = True  # what is put meanwhile comes after all of this group
+        try:
+            for then in batch.then:
+                then()
+        finally:
+            self._landing = False
 
     def _next(self, task: asyncio.Task[None]) -> None:
         self._task = None

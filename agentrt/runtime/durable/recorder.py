@@ -8,14 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.runtime.result import brief
-from agentrt.store.codec import Unstorable, digest, encode, show_call
+from agentrt.store.codec import Unstorable, digest, encode, quoted
 from agentrt.store.rows import Entry, EntryKind, RunChange, StoredStatus
 from agentrt.store.writer import Writer
 from agentrt.types import RunId, StepId
 
 if TYPE_CHECKING:
     from agentrt.graph.machine import Node
-    from agentrt.runtime.handle import Handle
 
 _log = logging.getLogger("agentrt")
 
@@ -36,9 +35,8 @@ class Recorder:
         self._seq = seq
         self._unstorable: set[str] = set()
 
-    def called(self, handle: Handle[Any], args: str) -> None:
-        """A step is in the graph; ``args`` as ``arguments`` gave them."""
-        node = handle.node
+    def called(self, node: Node, args: str) -> None:
+        """A step is in the graph; ``args`` are its arguments as ``show_call`` shows them."""
         parts = [] if node.kind == "python" else [f'"kind":"{node.kind}"']
         if node.inputs:
             parts.append(f'"in":{_ids(node.inputs)}')
@@ -73,7 +71,8 @@ class Recorder:
         """The step has a result, which is handed on in ``then``."""
         used = node.usage
         usage = f',"usage":[{used.prompt},{used.cached},{used.completion}]' if used.prompt or used.completion else ""
-        data = f'{{"status":"done",{self._value(node, value)}{usage}}}'
+        began = f',"began":{node.started:.6f}' if node.kind == "python" else ""
+        data = f'{{"status":"done",{self._value(node, value)}{usage}{began}}}'
         self._writer.put_then(self._entry("ended", node.id, data), then)
 
     def failed(self, node: Node, error: BaseException, then: Callable[[], Any]) -> None:
@@ -109,10 +108,6 @@ class Recorder:
         text = None if error is None else str(error)
         self._writer.changed(RunChange(status, self._now(), text, None, self._run))
         self._writer.put_then(self._entry("over", _ROOT, _object(parts)), then)
-
-    def arguments(self, handle: Handle[Any]) -> str:
-        """The arguments of a call, for reading and comparing."""
-        return show_call(handle.args, handle.kwargs)
 
     # -- texts -------------------------------------------------------------------------------------------------------
 
@@ -155,6 +150,8 @@ def _object(parts: list[str]) -> str:
 
 def _ids(nodes: tuple[Node, ...]) -> str:
     """The ids of steps as JSON; a join, which is no step, stands for those it gathers."""
+    if len(nodes) == 1 and nodes[0].kind != "join":
+        return f"[{quoted(nodes[0].id)}]"
     ids: dict[StepId, None] = {}
     waiting = list(nodes)
     for node in waiting:
@@ -162,4 +159,4 @@ def _ids(nodes: tuple[Node, ...]) -> str:
             waiting.extend((*node.inputs, *node.after))
         else:
             ids[node.id] = None
-    return json.dumps(list(ids), separators=(",", ":"))
+    return f"[{','.join(map(quoted, ids))}]"

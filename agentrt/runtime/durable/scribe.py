@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrt.errors import AgentrtError
 from agentrt.runtime.durable.replayer import Replayer
+from agentrt.store.codec import show_call
 from agentrt.types import FINISHED
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Scribe:
         self._waiting: list[Callable[[], None]] = []  # what happened beside a recording
         self._landing: dict[Handle[Any], None] = {}  # results on their way to the disk
         self._closed = False
+        self._writes = True  # neither replaying nor closed
 
     @property
     def replaying(self) -> bool:
@@ -48,12 +50,14 @@ class Scribe:
 
     def replay(self, replay: Replay, modules: dict[str, str]) -> None:
         """Begin with what is recorded."""
+        self._writes = False
         self._replayer = Replayer(replay, modules, self._driver, self._recorder, self._caught_up, self._stop)
         self._replayer.nudge()
 
     def close(self) -> None:
         """Write nothing further, and hand nothing on that is not on disk."""
         self._closed = True
+        self._writes = False
         self._waiting.clear()
         if self._replayer is not None:
             self._replayer.close()
@@ -64,20 +68,27 @@ class Scribe:
 
     def called(self, handle: Handle[Any]) -> None:
         """The program called a step, which is not in the graph yet."""
-        args = self._recorder.arguments(handle)
-        if self._replayer is None or not self._replayer.knows(handle, args):
-            self._when_live(partial(self._recorder.called, handle, args))
+        args = show_call(handle.args, handle.kwargs)
+        if self._writes:
+            self._recorder.called(handle.node, args)
+        elif self._replayer is not None and not self._replayer.knows(handle, args):
+            self._when_live(partial(self._recorder.called, handle.node, args))
 
     def admits(self, handle: Handle[Any]) -> bool:
         """Whether the step's body may run now; if not, it is started, or ended, in time."""
-        if self._replayer is not None and not self._replayer.enters(handle):
+        node = handle.node
+        if self._replayer is not None:
+            entered = self._replayer.enters(handle)
+            if entered:
+                self._when_live(partial(self._recorder.begun, node))
+            return entered
+        if node.kind == "tool":
+            handle.stopping = False
+            self._recorder.begun(node, partial(self._start, handle))
             return False
-        if handle.node.kind != "tool" or self._replayer is not None:
-            self._when_live(partial(self._recorder.begun, handle.node))
-            return True
-        handle.stopping = False
-        self._recorder.begun(handle.node, partial(self._start, handle))
-        return False
+        if node.kind != "python" or node.attempt > 1:  # of the others, the end tells when it began
+            self._recorder.begun(node)
+        return True
 
     def done(self, handle: Handle[Any], outcome: Any) -> None:
         """The step's body has returned."""
@@ -113,11 +124,9 @@ class Scribe:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _when_live(self, write: Callable[[], None]) -> None:
-        if self._closed:
-            return
-        if self._replayer is None:
+        if self._writes:
             write()
-        else:
+        elif not self._closed:
             self._waiting.append(write)
 
     def _land(self, handle: Handle[Any], write: Callable[[Callable[[], Any]], None], land: Callable[[], None]) -> None:
@@ -127,7 +136,11 @@ class Scribe:
             return
         handle.stopping = True
         self._landing[handle] = None
-        self._when_live(partial(write, partial(self._landed, handle, land)))
+        landed = partial(self._landed, handle, land)
+        if self._writes:
+            write(landed)
+        else:
+            self._when_live(partial(write, landed))
 
     def _landed(self, handle: Handle[Any], land: Callable[[], None]) -> None:
         if not self._closed:
@@ -142,6 +155,7 @@ class Scribe:
     def _caught_up(self, held: list[Handle[Any]]) -> None:
         """The recording is used up: from here on everything is new."""
         self._replayer = None
+        self._writes = not self._closed
         if self._live is not None:
             self._live()
         waiting, self._waiting = self._waiting, []
