@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agentrt.benchmarks.overhead import contest, table
+from agentrt.benchmarks.overhead import contest, sheet, table
 from agentrt.benchmarks.overhead.contest import FLOORS, OURS, PEERS, Contender, ContenderFailed, Plan, Score, hold
 from agentrt.benchmarks.overhead.contract import SHAPES, Entrant, Job, Skew, noop
 from agentrt.benchmarks.overhead.worker import Figure, Order, Report, measure
@@ -161,7 +161,7 @@ def test_floors_are_no_peers() -> None:
 def test_markdown_has_a_row_for_each_and_the_environment() -> None:
     """The Markdown stands alone: table, verdicts, machine."""
     plan = Plan((OURS, PEERS[0]))
-    lines = table.markdown(plan, pair([0.01], [0.05])).splitlines()
+    lines = sheet.markdown(table.sheet(plan, pair([0.01], [0.05]))).splitlines()
     assert lines[0] == (
         "| CPU µs a step (times agentrt) | version | chain | wide | layered | dense | "
         "skewed, best time / critical path | peak MiB |"

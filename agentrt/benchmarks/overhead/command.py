@@ -5,16 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
-from agentrt.benchmarks.overhead.contract import LAYERS, SHAPES, Shape
+from agentrt.benchmarks.overhead.contract import (
+    DURABLE_SHAPES,
+    LAYERS,
+    LONG,
+    LONG_LAYER,
+    LONG_SHAPES,
+    SHAPES,
+    SYNCS,
+    Shape,
+    Sync,
+)
 from agentrt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from agentrt.benchmarks.overhead.contest import Plan, Score
+    from agentrt.benchmarks.overhead.contest import Plan
+    from agentrt.benchmarks.overhead.sheet import Sheet
 
-DESCRIPTION = "CPU time per no-op step: asyncio alone, agentrt, and every peer that is installed here."
+DESCRIPTION = """CPU time per no-op step: asyncio alone, agentrt, and every peer that is installed here. With --durable
+each step is recorded in SQLite before its result is used; with --long one long run is killed and resumed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=1000, help=f"steps in each graph, a multiple of {LAYERS}")
     parser.add_argument("--rounds", type=int, default=5, help="rounds; every round runs each entrant once")
     parser.add_argument("--peers", default="all", metavar="all|none|NAME,NAME", help="which peers take part")
-    parser.add_argument("--shapes", default=",".join(SHAPES), metavar="NAME,NAME", help="which graphs to run")
+    parser.add_argument("--shapes", metavar="NAME,NAME", help=f"which graphs to run: {','.join(SHAPES)}")
+    parser.add_argument("--durable", action="store_true", help="record every step in SQLite before its result is used")
+    parser.add_argument(
+        "--sync", default="all", metavar="all|normal|full", help="outlive a killed process, or a power cut as well"
+    )
+    parser.add_argument("--folder", help="where the databases lie (default: the system's temporary folder)")
+    parser.add_argument(
+        "--long", type=int, nargs="?", const=LONG, metavar="N", help=f"one run of N steps ({LONG}), killed and resumed"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
 
@@ -33,19 +54,52 @@ def run(args: argparse.Namespace) -> int:
 
     Raises ``ConfigError`` for options that cannot be used.
     """
-    from agentrt.benchmarks.overhead.contest import Plan, chosen, hold
-    from agentrt.benchmarks.overhead.table import as_json, markdown, ours
-
     _check(args)
-    plan = Plan(chosen(args.peers), _shapes(args.shapes), args.steps, args.rounds)
+    return _run_long(args) if args.long is not None else _run_contest(args)
+
+
+def _run_contest(args: argparse.Namespace) -> int:
+    from agentrt.benchmarks.overhead.contest import hold
+    from agentrt.benchmarks.overhead.table import as_json, ours, sheet
+
+    plan = _plan(args)
     scores = hold(plan, _teller())
-    if args.json:
-        print(json.dumps(as_json(plan, scores), indent=2))
-    elif args.markdown or not sys.stdout.isatty():
-        print(markdown(plan, scores))
-    else:
-        _show(plan, scores)
+    _put(args, as_json(plan, scores), sheet(plan, scores))
     return 1 if ours(scores).problem else 0
+
+
+def _run_long(args: argparse.Namespace) -> int:
+    from agentrt.benchmarks.overhead.contest import ContenderFailed
+    from agentrt.benchmarks.overhead.long import LongPlan, as_json, hold_long, sheet
+
+    shapes = _shapes(args.shapes, LONG_SHAPES)
+    plan = LongPlan(shapes, args.long, "full" if args.sync == "full" else "normal", args.folder)
+    try:
+        scores = hold_long(plan, _teller())
+    except ContenderFailed as error:
+        print(f"agentrt: {error}", file=sys.stderr)
+        return 1
+    _put(args, as_json(plan, scores), sheet(plan, scores))
+    return 0
+
+
+def _put(args: argparse.Namespace, data: dict[str, Any], sheet: Sheet) -> None:
+    from agentrt.benchmarks.overhead.sheet import markdown, show
+
+    if args.json:
+        print(json.dumps(data, indent=2))
+    elif args.markdown or not sys.stdout.isatty():
+        print(markdown(sheet))
+    else:
+        show(sheet)
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    from agentrt.benchmarks.overhead.contest import Plan, chosen, chosen_durable
+
+    contenders = chosen_durable(args.peers, _syncs(args.sync)) if args.durable else chosen(args.peers)
+    shapes = _shapes(args.shapes, DURABLE_SHAPES if args.durable else SHAPES)
+    return Plan(contenders, shapes, args.steps, args.rounds, folder=args.folder)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -53,9 +107,23 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"--steps {args.steps}: expected a multiple of {LAYERS}, as there are {LAYERS} layers")
     if args.rounds < 1:
         raise ConfigError(f"--rounds {args.rounds}: expected 1 or more")
+    if args.folder is not None and not Path(args.folder).is_dir():
+        raise ConfigError(f"--folder {args.folder}: expected a folder that is there")
+    if not args.durable and (args.long is not None or args.folder is not None or args.sync != "all"):
+        raise ConfigError("--long, --folder and --sync are about steps that are recorded; say --durable as well")
+    if args.long is not None and (args.long < LONG_LAYER or args.long % LONG_LAYER):
+        raise ConfigError(f"--long {args.long}: expected a multiple of {LONG_LAYER}, the steps of one layer")
 
 
-def _shapes(names: str) -> tuple[Shape, ...]:
+def _syncs(name: str) -> tuple[Sync, ...]:
+    if name != "all" and name not in SYNCS:
+        raise ConfigError(f"--sync {name}: expected all, {' or '.join(SYNCS)}")
+    return SYNCS if name == "all" else cast("tuple[Sync, ...]", (name,))
+
+
+def _shapes(names: str | None, default: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    if names is None:
+        return default
     wanted = [name.strip() for name in names.split(",")]
     unknown = [name for name in wanted if name not in SHAPES]
     if unknown:
@@ -68,21 +136,3 @@ def _teller() -> Callable[[str], None]:
     if not sys.stderr.isatty():
         return lambda _: None
     return lambda text: print(f"\x1b[2K\r{text}", end="\r", file=sys.stderr, flush=True)
-
-
-def _show(plan: Plan, scores: Sequence[Score]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from agentrt.benchmarks.overhead import table as found
-
-    head = found.columns(plan)
-    table = Table(title=found.settings(plan))
-    for number, name in enumerate(head):
-        table.add_column(name, justify="left" if number < 2 else "right")
-    for row in found.rows(plan, scores):
-        table.add_row(*row)
-    console = Console()
-    console.print(table)
-    for line in found.remarks(plan, scores):
-        console.print(line, highlight=False, markup=False)

@@ -5,47 +5,57 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-from agentrt.benchmarks.overhead.contract import SHAPES, Shape, Skew
+from agentrt.benchmarks.overhead.contract import SHAPES, SYNCS, Shape, Skew, Sync
 from agentrt.benchmarks.overhead.worker import Figure, Order, Report
 from agentrt.errors import ConfigError
 
 PATIENCE: Final = 300.0
 """Seconds that one entrant's process may take."""
 
+Role: TypeAlias = Literal["ours", "peer", "floor"]
+"""A floor is no library, it only shows what asyncio, or SQLite, costs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contender:
     """An entrant as the contest sees it, before anything of it is imported.
 
-    ``module`` is its file, ``package`` what to install for it. A ``floor`` is no library, it only shows what asyncio
-    costs. ``most_steps`` keeps slow ones from taking minutes; their cost per step is the same.
+    ``module`` is its file, ``package`` what to install for it, ``also`` what else. ``most_steps`` keeps slow ones from
+    taking minutes; their cost per step is the same. ``sync`` says how a durable one writes.
     """
 
     name: str
     module: str
     package: str
-    floor: bool = False
+    role: Role = "peer"
     most_steps: int | None = None
+    sync: Sync | None = None
+    also: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name, and how it writes."""
+        return self.name if self.sync is None else f"{self.name}, {self.sync}"
 
     @property
     def version(self) -> str | None:
-        """The installed version, ``None`` when it is not installed."""
+        """The installed version, ``None`` when something of it is not installed."""
         try:
-            return version(self.package) if self.package else ""
+            return [version(package) if package else "" for package in (self.also, self.package)][-1]
         except PackageNotFoundError:
             return None
 
 
-OURS: Final = Contender("agentrt", "ours", "agentrt")
+OURS: Final = Contender("agentrt", "ours", "agentrt", "ours")
 FLOORS: Final = (
-    Contender("asyncio alone", "floor", "", floor=True),
-    Contender("own networkx loop", "networkx_loop", "networkx", floor=True),
+    Contender("asyncio alone", "floor", "", "floor"),
+    Contender("own networkx loop", "networkx_loop", "networkx", "floor"),
 )
 PEERS: Final = (
     Contender("burr", "burr", "burr"),
@@ -55,6 +65,15 @@ PEERS: Final = (
     Contender("llama-index-workflows", "llama_index", "llama-index-workflows", most_steps=200),
     Contender("dask", "dask", "distributed", most_steps=500),
     Contender("prefect", "prefect", "prefect", most_steps=100),
+)
+
+DURABLE_OURS: Final = Contender("agentrt", "ours_sqlite", "agentrt", "ours")
+DURABLE_FLOOR: Final = Contender("SQLite alone", "sqlite_floor", "", "floor")
+DURABLE_PEERS: Final = (
+    Contender("burr", "burr_sqlite", "burr"),
+    Contender("langgraph", "langgraph_sqlite", "langgraph", also="langgraph-checkpoint-sqlite"),
+    Contender("langgraph-tasks", "langgraph_tasks_sqlite", "langgraph", also="langgraph-checkpoint-sqlite"),
+    Contender("dbos", "dbos_sqlite", "dbos"),
 )
 
 
@@ -73,7 +92,8 @@ class Score:
         if not found:
             return None
         cpu, wall = median(one.cpu for one in found), median(one.wall for one in found)
-        return Figure(found[0].steps, cpu, wall, min(one.best for one in found))
+        stored = median(one.stored for one in found)
+        return Figure(found[0].steps, cpu, wall, min(one.best for one in found), stored)
 
     def cpu_per_step(self, shape: Shape) -> float | None:
         """Microseconds."""
@@ -101,6 +121,21 @@ class Score:
             return None
         return median((mine.cpu / mine.steps) / (theirs.cpu / theirs.steps) for mine, theirs in pairs)
 
+    def stored_per_step(self, shape: Shape) -> float | None:
+        """Bytes of database."""
+        found = self.figure(shape)
+        return None if found is None else found.stored / found.steps
+
+    @property
+    def modes(self) -> str:
+        """How its connection is set, by its own account."""
+        return self.reports[0].modes if self.reports else ""
+
+    @property
+    def late(self) -> int:
+        """How many results at most were used before they were on record."""
+        return max((report.late for report in self.reports), default=0)
+
     @property
     def peak_mib(self) -> float | None:
         """Largest resident set of its process, imports included."""
@@ -109,18 +144,24 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is run. ``steps`` is a multiple of the number of layers."""
+    """What is run. ``steps`` is a multiple of the number of layers; databases lie in ``folder``."""
 
     contenders: tuple[Contender, ...]
     shapes: tuple[Shape, ...] = SHAPES
     steps: int = 1000
     rounds: int = 5
     skew: Skew = field(default_factory=Skew)
+    folder: str | None = None
+
+    @property
+    def durable(self) -> bool:
+        """Whether steps are recorded on disk."""
+        return any(contender.sync for contender in self.contenders)
 
     def order(self, contender: Contender) -> Order:
         """What its process is told."""
         steps = self.steps if contender.most_steps is None else min(self.steps, contender.most_steps)
-        return Order(contender.module, self.shapes, steps, self.skew)
+        return Order(contender.module, self.shapes, steps, self.skew, contender.sync, self.folder)
 
 
 def chosen(names: str) -> tuple[Contender, ...]:
@@ -128,12 +169,22 @@ def chosen(names: str) -> tuple[Contender, ...]:
 
     Raises ``ConfigError`` for a name there is not.
     """
-    known = {peer.name: peer for peer in PEERS}
+    return (*FLOORS, OURS, *_named(names, PEERS))
+
+
+def chosen_durable(names: str, syncs: Sequence[Sync] = SYNCS) -> tuple[Contender, ...]:
+    """The same for those that record their steps, once for each way to write."""
+    all_ = (DURABLE_FLOOR, DURABLE_OURS, *_named(names, DURABLE_PEERS))
+    return tuple(replace(contender, sync=sync) for sync in syncs for contender in all_)
+
+
+def _named(names: str, peers: Sequence[Contender]) -> tuple[Contender, ...]:
+    known = {peer.name: peer for peer in peers}
     wanted = {"all": list(known), "none": []}.get(names, [name.strip() for name in names.split(",")])
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ConfigError(f"no peer is called {', '.join(map(repr, unknown))}; there are: {', '.join(known)}")
-    return (*FLOORS, OURS, *(known[name] for name in wanted))
+    return tuple(known[name] for name in wanted)
 
 
 def hold(plan: Plan, tell: Callable[[str], None], measure: Callable[[Order], Report] | None = None) -> list[Score]:
@@ -146,7 +197,7 @@ def hold(plan: Plan, tell: Callable[[str], None], measure: Callable[[Order], Rep
     for number in range(plan.rounds):
         for score in scores:
             if not score.problem:
-                tell(f"round {number + 1} of {plan.rounds}: {score.contender.name}")
+                tell(f"round {number + 1} of {plan.rounds}: {score.contender.title}")
                 _take_part(score, plan, measure)
     return scores
 
@@ -170,8 +221,8 @@ def in_fresh_process(order: Order) -> Report:
     except subprocess.TimeoutExpired as error:
         raise ContenderFailed(f"no result after {PATIENCE:g} s") from error
     if done.returncode:
-        raise ContenderFailed(_last_line(done.stderr) or f"exit status {done.returncode}")
-    return read_report(_last_line(done.stdout))
+        raise ContenderFailed(last_line(done.stderr) or f"exit status {done.returncode}")
+    return read_report(last_line(done.stdout))
 
 
 def read_report(text: str) -> Report:
@@ -181,6 +232,7 @@ def read_report(text: str) -> Report:
     return Report(**{**data, "figures": figures})  # type: ignore[arg-type]
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """The last line that is not empty; empty when there is none."""
     lines: Iterable[str] = (line.strip() for line in reversed(text.splitlines()))
     return next((line for line in lines if line), "")

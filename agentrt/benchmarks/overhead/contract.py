@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self, TypeAlias
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
 Job: TypeAlias = Callable[[], Awaitable[object]]
 """Runs a graph that has been built before, from start to end; may be called again."""
@@ -17,6 +18,21 @@ Job: TypeAlias = Callable[[], Awaitable[object]]
 Shape: TypeAlias = Literal["chain", "wide", "layered", "dense", "skewed"]
 
 SHAPES: Final[tuple[Shape, ...]] = ("chain", "wide", "layered", "dense", "skewed")
+
+DURABLE_SHAPES: Final[tuple[Shape, ...]] = ("chain", "wide", "layered")
+
+LONG_SHAPES: Final[tuple[Shape, ...]] = ("chain", "layered")
+
+LONG_LAYER: Final = 100
+"""Steps in each layer of a long run."""
+
+Sync: TypeAlias = Literal["normal", "full"]
+"""SQLite's ``synchronous``: what was committed outlives a killed process, or a power cut as well."""
+
+SYNCS: Final[tuple[Sync, ...]] = ("normal", "full")
+
+LONG: Final = 100_000
+"""Steps of a long run, unless it is told otherwise."""
 
 LAYERS: Final = 10
 """``layered`` and ``dense`` divide their steps among this many layers."""
@@ -115,3 +131,21 @@ class Entrant:
             return self.skewed(skew)
         layered = self.layered if shape == "layered" else self.dense
         return layered(LAYERS, steps // LAYERS)
+
+
+class DurableEntrant(Entrant):
+    """An entrant that records every step's result in an SQLite file in WAL mode.
+
+    ``recorded`` is a query that counts the steps of a chain whose results are in the file; it is asked through another
+    connection, while the chain runs.
+    """
+
+    recorded: ClassVar[str]
+
+    def __init__(self, file: Path, sync: Sync) -> None:
+        self.file = file
+        self.sync = sync
+
+    async def modes(self) -> str:
+        """What its own connection says of ``journal_mode`` and ``synchronous``, such as ``wal, normal``."""
+        raise NotImplementedError

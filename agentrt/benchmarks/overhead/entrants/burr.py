@@ -12,6 +12,7 @@ from typing import Any
 
 from burr.core import ApplicationBuilder, ApplicationContext, Condition, GraphBuilder, State, action, default
 from burr.core.parallelism import RunnableGraph, SubGraphTask, TaskBasedParallelAction
+from burr.core.persistence import AsyncBaseStatePersister
 
 from agentrt.benchmarks.overhead.contract import Entrant, Job, Skew, nap, noop
 
@@ -45,9 +46,10 @@ def _napper(seconds: float) -> Any:
 class _Parallel(TaskBasedParallelAction):
     """Runs the given graphs side by side."""
 
-    def __init__(self, graphs: list[RunnableGraph]) -> None:
+    def __init__(self, graphs: list[RunnableGraph], persister: AsyncBaseStatePersister | None) -> None:
         super().__init__()
         self._graphs = graphs
+        self._persister = persister
 
     @property
     def reads(self) -> list[str]:
@@ -64,7 +66,13 @@ class _Parallel(TaskBasedParallelAction):
         self, state: State, context: ApplicationContext, inputs: dict[str, Any]
     ) -> AsyncGenerator[SubGraphTask, None]:
         for number, graph in enumerate(self._graphs):
-            yield SubGraphTask(graph=graph, inputs={}, state=state, application_id=f"{context.app_id}-{number}")
+            yield SubGraphTask(
+                graph=graph,
+                inputs={},
+                state=state,
+                application_id=f"{context.app_id}-{context.sequence_id}-{number}",
+                state_persister=self._persister,
+            )
 
     async def reduce(self, state: State, states: AsyncGenerator[State, None]) -> State:
         async for _ in states:
@@ -79,17 +87,22 @@ def _line(actions: list[Any]) -> RunnableGraph:
     return RunnableGraph(builder.with_transitions(*pairwise(names)).build(), names[0], [names[-1]])
 
 
-def _job(runnable: RunnableGraph, **state: Any) -> Job:
-    async def job() -> None:
-        builder = ApplicationBuilder().with_graph(runnable.graph).with_entrypoint(runnable.entrypoint)
-        application = await builder.with_state(**state).abuild()
-        await application.arun(halt_after=runnable.halt_after)
-
-    return job
-
-
 class Burr(Entrant):
     """State machine applications."""
+
+    persister: AsyncBaseStatePersister | None = None
+
+    def job(self, runnable: RunnableGraph, **state: Any) -> Job:
+        """An application for each run."""
+
+        async def job() -> None:
+            builder = ApplicationBuilder().with_graph(runnable.graph).with_entrypoint(runnable.entrypoint)
+            if self.persister is not None:
+                builder = builder.with_state_persister(self.persister)
+            application = await builder.with_state(**state).abuild()
+            await application.arun(halt_after=runnable.halt_after)
+
+        return job
 
     def chain(self, steps: int) -> Job:
         """One action, again and again."""
@@ -102,7 +115,7 @@ class Burr(Entrant):
             )
             .build()
         )
-        return _job(RunnableGraph(graph, "step", ["end"]), count=0)
+        return self.job(RunnableGraph(graph, "step", ["end"]), count=0)
 
     def wide(self, steps: int) -> Job:
         """One parallel action."""
@@ -111,12 +124,12 @@ class Burr(Entrant):
     def layered(self, layers: int, width: int) -> Job:
         """A parallel action after the other."""
         single = _line([_step])
-        return _job(_line([_Parallel([single] * width) for _ in range(layers)]))
+        return self.job(_line([_Parallel([single] * width, self.persister) for _ in range(layers)]))
 
     def skewed(self, skew: Skew) -> Job:
         """A sub-application per branch."""
         branches = [_line([_napper(seconds) for seconds in naps]) for naps in skew.branches]
-        return _job(_line([_Parallel(branches)]))
+        return self.job(_line([_Parallel(branches, self.persister)]))
 
 
 ENTRANT = Burr

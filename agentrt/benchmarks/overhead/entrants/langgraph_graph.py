@@ -36,17 +36,17 @@ def _through(state: State) -> dict[str, Any]:
     return {}
 
 
-def _job(graph: StateGraph[State], depth: int) -> Job:
-    compiled = graph.compile()
-
-    async def job() -> None:
-        await compiled.ainvoke({"value": 0}, {"recursion_limit": depth + 10})
-
-    return job
-
-
 class LangGraph(Entrant):
     """Supersteps over a static graph."""
+
+    def job(self, graph: StateGraph[State], depth: int) -> Job:
+        """Runs of the compiled graph."""
+        compiled = graph.compile()
+
+        async def job() -> None:
+            await compiled.ainvoke({"value": 0}, {"recursion_limit": depth + 10})
+
+        return job
 
     def chain(self, steps: int) -> Job:
         """A node per step."""
@@ -57,7 +57,7 @@ class LangGraph(Entrant):
             graph.add_edge(before, f"n{number}")
             before = f"n{number}"
         graph.add_edge(before, END)
-        return _job(graph, steps)
+        return self.job(graph, steps)
 
     def wide(self, steps: int) -> Job:
         """One layer."""
@@ -76,7 +76,7 @@ class LangGraph(Entrant):
             graph.add_node(before, _through)
             graph.add_edge(names, before)
         graph.add_edge(before, END)
-        return _job(graph, 2 * layers)
+        return self.job(graph, 2 * layers)
 
     def skewed(self, skew: Skew) -> Job:
         """A path of nodes per branch."""
@@ -92,7 +92,7 @@ class LangGraph(Entrant):
         graph.add_node("join", _through)
         graph.add_edge(ends, "join")
         graph.add_edge("join", END)
-        return _job(graph, skew.length)
+        return self.job(graph, skew.length)
 
 
 ENTRANT = LangGraph
