@@ -12,6 +12,7 @@ AgentrtError
 │   ├── StepSkipped       it was not wanted: a condition did not hold, or an edit took it out of the graph
 │   ├── ToolError         the model asked for a tool that is not there, or with arguments that do not fit
 │   ├── OutputError       the model's reply does not fit the output type, after all retries
+│   ├── AnswerError       the answers that a person gave do not fit the question
 │   ├── PromptTooLong     the prompt does not fit the model's context
 │   └── TurnLimit         an agent called tools for more turns than it may
 ├── ExecutorError         the world's failure while a step ran elsewhere
@@ -27,7 +28,8 @@ AgentrtError
 │   └── ReplayDiffers     the program does not do again what it did before
 └── RunError              a whole run ended without a result
     ├── RunFailed         a step or the program failed
-    └── RunCancelled      somebody cancelled it
+    ├── RunCancelled      somebody cancelled it
+    └── RunWaiting        it was put aside until a person answers
 
 A message names the value, what was expected, and the way out. Foreign errors are translated once, where they
 enter, and kept as ``__cause__``.
@@ -95,6 +97,10 @@ class OutputError(StepError):
     def __init__(self, message: str, *, reply: str) -> None:
         super().__init__(message)
         self.reply = reply
+
+
+class AnswerError(StepError):
+    """What was answered to a question does not fit it, and nobody else is there to ask."""
 
 
 class PromptTooLong(StepError):
@@ -167,3 +173,7 @@ class RunFailed(RunError):
 
 class RunCancelled(RunError):
     """Somebody cancelled the run."""
+
+
+class RunWaiting(RunError):
+    """Nothing was left of the run but questions to people; it was put aside, and goes on when it is resumed."""

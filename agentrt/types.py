@@ -18,9 +18,9 @@ StepId = NewType("StepId", str)
 SessionId = NewType("SessionId", str)
 """One growing context of one agent in one run; SGLang's ``session_id``."""
 
-StepKind: TypeAlias = Literal["llm", "tool", "python", "agent", "program", "join"]
-"""What a node does: one model turn, one tool call, one plain Python step; an agent loop or a sub-program, which hold
-steps of their own; or a join, which only gathers edges and takes no time."""
+StepKind: TypeAlias = Literal["llm", "tool", "python", "question", "agent", "program", "join"]
+"""What a node does: one model turn, one tool call, one plain Python step, one question to a person; an agent loop or a
+sub-program, which hold steps of their own; or a join, which only gathers edges and takes no time."""
 
 StepStatus: TypeAlias = Literal["pending", "ready", "running", "done", "failed", "skipped", "cancelled"]
 """pending: inputs missing; ready: waiting for a free place; skipped: never started, because an input failed."""
@@ -28,7 +28,8 @@ StepStatus: TypeAlias = Literal["pending", "ready", "running", "done", "failed",
 FINISHED: Final[frozenset[StepStatus]] = frozenset({"done", "failed", "skipped", "cancelled"})
 """What a step's status never changes from again."""
 
-RunStatus: TypeAlias = Literal["running", "done", "failed", "cancelled"]
+RunStatus: TypeAlias = Literal["running", "waiting", "done", "failed", "cancelled"]
+"""waiting: put aside until a person answers; it goes on when it is resumed."""
 
 JsonSchema: TypeAlias = Mapping[str, Any]
 """A JSON schema as parsed JSON."""

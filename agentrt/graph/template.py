@@ -27,7 +27,7 @@ to the next round of a loop; exit: the way out of one."""
 JoinMode: TypeAlias = Literal["all", "any"]
 """Whether a node needs every forward edge or one of them."""
 
-STEP_KINDS: Final[frozenset[str]] = frozenset({"llm", "tool", "python", "agent", "program"})
+STEP_KINDS: Final[frozenset[str]] = frozenset({"llm", "tool", "python", "question", "agent", "program"})
 """The kinds that stand for work; all others take no time."""
 
 

@@ -8,12 +8,15 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from agentrt.types import RunId, RunStatus, StepId
 
-EntryKind: TypeAlias = Literal["called", "begun", "asked", "text", "retried", "ended", "edited", "resumed", "over"]
-"""called: a step is in the graph; begun: an attempt starts; asked: a model was sent something; text: a piece of
-streamed text was handed on; retried: an attempt failed and another follows; ended: a step's final status; edited: the
-graph was changed from outside; resumed: another process went on from here; over: the run's end."""
+EntryKind: TypeAlias = Literal[
+    "called", "begun", "asked", "answered", "text", "retried", "ended", "edited", "resumed", "over"
+]
+"""called: a step is in the graph; begun: an attempt starts; asked: a person was asked something; answered: an answer
+was taken, or did not fit; text: a piece of streamed text was handed on; retried: an attempt failed and another follows;
+ended: a step's final status; edited: the graph was changed from outside; resumed: another process went on from here;
+over: the run's end, or that it was put aside."""
 
-StoredStatus: TypeAlias = RunStatus | Literal["waiting"]
+StoredStatus: TypeAlias = RunStatus
 """``running`` also of a run whose process died; ``waiting`` of one that was put aside until a person answers."""
 
 
