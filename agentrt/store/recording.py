@@ -32,6 +32,8 @@ class Recorded:
     failures: int = 0
     ended: Entry | None = None
     end: dict[str, Any] | None = None
+    asked: dict[str, Any] | None = None
+    """What a person was asked, with the ``problem`` of the last answer that did not fit."""
 
     @property
     def status(self) -> StepStatus | None:
@@ -104,6 +106,10 @@ class Recording:
                 step.began = entry.at if step.began is None else step.began
             case "retried":
                 self.steps[entry.step].failures += 1
+            case "asked":
+                self.steps[entry.step].asked = json.loads(entry.data)["question"]
+            case "answered":
+                (self.steps[entry.step].asked or {})["problem"] = json.loads(entry.data).get("problem", "")
             case "ended":
                 step = self.steps[entry.step]
                 step.ended, step.end = entry, json.loads(entry.data)

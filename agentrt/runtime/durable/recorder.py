@@ -63,9 +63,16 @@ class Recorder:
         self._put("text", node.id, json.dumps(text))
         self.seen += 1
 
-    def note(self, kind: EntryKind, step: StepId, data: dict[str, Any]) -> None:
-        """Anything else worth remembering of a step; values over the limit are kept apart."""
-        self._put(kind, step, json.dumps(data, separators=(",", ":")))
+    def asked(self, node: Node, question: dict[str, Any], context: str) -> None:
+        """A person is asked a question; a long ``context`` is kept apart."""
+        parts = [f'"question":{json.dumps(question, separators=(",", ":"))}']
+        if context:
+            parts.append(self._part("context", json.dumps(context)))
+        self._put("asked", node.id, _object(parts))
+
+    def answered(self, node: Node, data: dict[str, Any], then: Callable[[], Any]) -> None:
+        """An answer was taken, or did not fit; ``then`` is called once that is on disk."""
+        self._writer.put_then(self._entry("answered", node.id, json.dumps(data, separators=(",", ":"))), then)
 
     def done(self, node: Node, value: Any, then: Callable[[], Any]) -> None:
         """The step has a result, which is handed on in ``then``."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from agentrt.runtime.driver import Driver
     from agentrt.runtime.durable.recorder import Recorder
     from agentrt.runtime.handle import Handle
-    from agentrt.store.recording import Replay
+    from agentrt.store.recording import Recorded, Replay
+    from agentrt.types import StepId
 
 
 class Scribe:
@@ -42,6 +43,8 @@ class Scribe:
         self._landing: dict[Handle[Any], None] = {}  # results on their way to the disk
         self._closed = False
         self._writes = True  # neither replaying nor closed
+        self.questions: dict[StepId, Recorded] = {}
+        """The questions that were asked before this process had the run."""
 
     @property
     def replaying(self) -> bool:
@@ -51,6 +54,7 @@ class Scribe:
     def replay(self, replay: Replay, modules: dict[str, str]) -> None:
         """Begin with what is recorded."""
         self._writes = False
+        self.questions = {step.step: step for step in replay.recording.steps.values() if step.kind == "question"}
         self._replayer = Replayer(replay, modules, self._driver, self._recorder, self._caught_up, self._stop)
         self._replayer.nudge()
 
@@ -108,6 +112,14 @@ class Scribe:
     def retried(self, node: Node, error: BaseException, delay: float) -> None:
         """An attempt failed, another follows."""
         self._when_live(partial(self._recorder.retried, node, error, delay))
+
+    def asked(self, node: Node, question: dict[str, Any], context: str) -> None:
+        """A person is asked."""
+        self._when_live(partial(self._recorder.asked, node, question, context))
+
+    def answered(self, node: Node, data: dict[str, Any], then: Callable[[], Any]) -> None:
+        """An answer was taken, or did not fit."""
+        self._when_live(partial(self._recorder.answered, node, data, then))
 
     def text(self, handle: Handle[Any], text: str) -> None:
         """The program is handed a piece of a step's text."""
