@@ -106,10 +106,6 @@ class Recording:
                 step.began = entry.at if step.began is None else step.began
             case "retried":
                 self.steps[entry.step].failures += 1
-            case "asked":
-                self.steps[entry.step].asked = json.loads(entry.data)["question"]
-            case "answered":
-                (self.steps[entry.step].asked or {})["problem"] = json.loads(entry.data).get("problem", "")
             case "ended":
                 step = self.steps[entry.step]
                 step.ended, step.end = entry, json.loads(entry.data)
@@ -120,6 +116,15 @@ class Recording:
                     self.handed.append((self._processes, entry))
             case "text":
                 self.handed.append((self._processes, entry))
+            case _:
+                self._take_rarer(entry)
+
+    def _take_rarer(self, entry: Entry) -> None:
+        match entry.kind:
+            case "asked":
+                self.steps[entry.step].asked = json.loads(entry.data)["question"]
+            case "answered":
+                (self.steps[entry.step].asked or {})["problem"] = json.loads(entry.data).get("problem", "")
             case "over":
                 self.over = json.loads(entry.data)
             case "resumed":
