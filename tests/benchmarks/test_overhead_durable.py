@@ -108,7 +108,7 @@ def test_each_takes_part_once_for_each_way_to_write() -> None:
         f"{name}, {sync}" for sync in ("normal", "full") for name in ("SQLite alone", "agentrt", "burr")
     ]
     assert [one.title for one in chosen_durable("none", ("full",))] == ["SQLite alone, full", "agentrt, full"]
-    with pytest.raises(ConfigError, match="no peer is called 'dask'; there are: burr, langgraph"):
+    with pytest.raises(ConfigError, match="no peer is called 'dask'; there are: burr, burr-async"):
         chosen_durable("dask")
 
 

@@ -71,6 +71,7 @@ DURABLE_OURS: Final = Contender("agentrt", "ours_sqlite", "agentrt", "ours")
 DURABLE_FLOOR: Final = Contender("SQLite alone", "sqlite_floor", "", "floor")
 DURABLE_PEERS: Final = (
     Contender("burr", "burr_sqlite", "burr"),
+    Contender("burr-async", "burr_aiosqlite", "burr"),
     Contender("langgraph", "langgraph_sqlite", "langgraph", also="langgraph-checkpoint-sqlite"),
     Contender("langgraph-tasks", "langgraph_tasks_sqlite", "langgraph", also="langgraph-checkpoint-sqlite"),
     Contender("dbos", "dbos_sqlite", "dbos"),

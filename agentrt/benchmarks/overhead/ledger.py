@@ -40,6 +40,12 @@ async def modes(connection: aiosqlite.Connection) -> str:
     return spell(*answers)
 
 
+def modes_now(connection: sqlite3.Connection) -> str:
+    """The same of one of this thread."""
+    answers = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    return spell(*answers)
+
+
 class Witness(list[None]):
     """Stands in for ``ran`` while a chain runs: at the start of each step it counts the results that are on record.
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 from burr.core import ApplicationBuilder, ApplicationContext, Condition, GraphBuilder, State, action, default
 from burr.core.parallelism import RunnableGraph, SubGraphTask, TaskBasedParallelAction
-from burr.core.persistence import AsyncBaseStatePersister
+from burr.core.persistence import AsyncBaseStatePersister, BaseStatePersister
 
 from agentrt.benchmarks.overhead.contract import Entrant, Job, Skew, nap, noop
+
+Persister: TypeAlias = BaseStatePersister | AsyncBaseStatePersister
+"""Writes in the event loop, or elsewhere."""
 
 
 @action(reads=[], writes=[])
@@ -46,7 +49,7 @@ def _napper(seconds: float) -> Any:
 class _Parallel(TaskBasedParallelAction):
     """Runs the given graphs side by side."""
 
-    def __init__(self, graphs: list[RunnableGraph], persister: AsyncBaseStatePersister | None) -> None:
+    def __init__(self, graphs: list[RunnableGraph], persister: Persister | None) -> None:
         super().__init__()
         self._graphs = graphs
         self._persister = persister
@@ -90,7 +93,7 @@ def _line(actions: list[Any]) -> RunnableGraph:
 class Burr(Entrant):
     """State machine applications."""
 
-    persister: AsyncBaseStatePersister | None = None
+    persister: Persister | None = None
 
     def job(self, runnable: RunnableGraph, **state: Any) -> Job:
         """An application for each run."""
@@ -99,7 +102,9 @@ class Burr(Entrant):
             builder = ApplicationBuilder().with_graph(runnable.graph).with_entrypoint(runnable.entrypoint)
             if self.persister is not None:
                 builder = builder.with_state_persister(self.persister)
-            application = await builder.with_state(**state).abuild()
+            builder = builder.with_state(**state)
+            in_loop = isinstance(self.persister, BaseStatePersister)
+            application = builder.build() if in_loop else await builder.abuild()
             await application.arun(halt_after=runnable.halt_after)
 
         return job

@@ -1,8 +1,8 @@
 """LangGraph's graph API with its SQLite saver.
 
-``durability="sync"`` has every checkpoint written before the next superstep. The chain is one node that goes to itself
-until a counter in the state says so. A graph of 1,000 nodes would be slower: each checkpoint holds the versions of all
-nodes that ran before.
+``durability="sync"`` has every checkpoint written before the next superstep. A graph of 1,000 nodes would be slower, as
+each checkpoint holds the versions of all nodes that ran before. So the chain is one node that goes to itself until a
+counter in the state says so, and layers are sent to one node, which is the documented way to map over a list.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Self
 import aiosqlite
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
 
 from agentrt.benchmarks.overhead.contract import DurableEntrant, Job, noop
 from agentrt.benchmarks.overhead.entrants.langgraph_graph import LangGraph, State
@@ -70,6 +71,27 @@ class DurableLangGraph(Saved, LangGraph):
         graph.add_edge(START, "step")
         graph.add_conditional_edges("step", lambda state: "step" if state["value"] < steps else END)
         return self.job(graph, steps)
+
+    def layered(self, layers: int, width: int) -> Job:
+        """One node counts the layers and sends each to another."""
+
+        async def step(state: State) -> dict[str, Any]:
+            await noop()
+            return {}
+
+        async def next_layer(state: State) -> dict[str, Any]:
+            return {"value": state["value"] + 1}
+
+        def spread(state: State) -> Any:
+            return [Send("step", {})] * width if state["value"] <= layers else END
+
+        graph = StateGraph(State)
+        graph.add_node("next", next_layer)
+        graph.add_node("step", step)
+        graph.add_edge(START, "next")
+        graph.add_conditional_edges("next", spread, ["step", END])
+        graph.add_edge("step", "next")
+        return self.job(graph, 2 * layers)
 
 
 ENTRANT = DurableLangGraph

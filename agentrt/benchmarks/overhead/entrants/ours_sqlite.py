@@ -7,7 +7,7 @@ from pathlib import Path
 from agentrt import Runtime
 from agentrt.benchmarks.overhead.contract import DurableEntrant, Sync
 from agentrt.benchmarks.overhead.entrants.ours import Ours
-from agentrt.benchmarks.overhead.ledger import spell
+from agentrt.benchmarks.overhead.ledger import modes_now
 from agentrt.store import Journal
 from agentrt.store.sqlite import SQLiteCommits
 
@@ -32,8 +32,7 @@ class DurableOurs(DurableEntrant, Ours):
         assert isinstance(commits, SQLiteCommits)
         connection = commits._fast if self.sync == "normal" else commits._slow
         assert connection is not None, "it is open"
-        ask = connection.execute
-        return spell(ask("PRAGMA journal_mode").fetchone()[0], ask("PRAGMA synchronous").fetchone()[0])
+        return modes_now(connection)
 
 
 ENTRANT = DurableOurs

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any, Self
 
 from agentrt.benchmarks.overhead.contract import DurableEntrant, Job, noop
-from agentrt.benchmarks.overhead.ledger import spell
+from agentrt.benchmarks.overhead.ledger import modes_now
 
 TABLE = (
     "CREATE TABLE steps (run INTEGER, number INTEGER, name TEXT, result TEXT, PRIMARY KEY (run, number)) WITHOUT ROWID"
@@ -41,8 +41,7 @@ class SqliteFloor(DurableEntrant):
 
     async def modes(self) -> str:
         """Asked of the one connection."""
-        ask = self._database.execute
-        return spell(ask("PRAGMA journal_mode").fetchone()[0], ask("PRAGMA synchronous").fetchone()[0])
+        return modes_now(self._database)
 
     def chain(self, steps: int) -> Job:
         """A task and a commit after the other."""
