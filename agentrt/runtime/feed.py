@@ -37,10 +37,15 @@ class Feed:
         self._root = root
         self._observers = list(observers)
         self._now = now
+        self._hushed = False
 
     def attach(self, observer: Observer) -> None:
         """Have one more observer, told of what happens from now on."""
         self._observers = [*self._observers, observer]
+
+    def hush(self) -> None:
+        """Tell of no further ends of steps: the run is put aside, and what becomes of its steps is not their end."""
+        self._hushed = True
 
     def begun(self, program: str, args: tuple[Any, ...], kwargs: dict[str, Any], wall: float) -> None:
         """The run exists."""
@@ -76,7 +81,7 @@ class Feed:
 
     def ended(self, node: Node) -> None:
         """The node reached its final status."""
-        if self._observers and node is not self._root:
+        if self._observers and node is not self._root and not self._hushed:
             error = brief(node.error) if node.error else None
             at = self._now() if node.ended is None else node.ended
             self._emit(StepEnded(self._run, at, node.id, node.status, error, node.usage))

@@ -10,17 +10,19 @@ from contextvars import copy_context
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from agentrt.errors import AgentrtError, ProgramError, RunCancelled, RunError, RunFailed
+from agentrt.errors import AgentrtError, ProgramError, RunCancelled, RunError, RunFailed, RunWaiting
 from agentrt.events import Observer
 from agentrt.graph.machine import Machine, Node
 from agentrt.runtime.driver import Driver, all_ended
 from agentrt.runtime.feed import Feed
 from agentrt.runtime.handle import Handle, owner
+from agentrt.runtime.people import People
+from agentrt.runtime.questions import Question
 from agentrt.runtime.result import RunResult, alone, brief
 from agentrt.runtime.scope import Scope
 from agentrt.runtime.spec import StepSpec
 from agentrt.runtime.wiring import Wiring, taken
-from agentrt.types import RunId, RunStatus, StepId
+from agentrt.types import RunId, RunStatus, StepId, StepStatus
 
 if TYPE_CHECKING:
     from agentrt.runtime.durable.log import RunLog
@@ -77,10 +79,13 @@ class Run(Generic[T]):
         self._grace = grace
         self._cancelled: str | None = None
         self._broken: AgentrtError | None = None
+        self._aside: RunWaiting | None = None
+        self._still: dict[Node, StepStatus] = {}
         self._durable = log
         root = Node(StepId(spec.name), spec.name, "program")
         self._feed = Feed(id, root, observers, now)
         self._driver = Driver(self.machine, self._feed, self.loop, now)
+        self.people = People(self, self._driver, mail=log is not None, wall=wall)
         self._wiring = Wiring(root, self._driver.add_join)
         self._feed.begun(spec.name, args, kwargs, wall())
         self._root: Handle[T] = Handle(self, root, spec, args, kwargs, False, copy_context())
@@ -125,6 +130,29 @@ class Run(Generic[T]):
             self._driver.closing = True
             self._driver.cancel(self._root)
             self.loop.call_later(self._grace, self._give_up)
+
+    @property
+    def questions(self) -> list[Question]:
+        """What people are asked now, in the order in which it was asked."""
+        return self.people.open
+
+    def answer(self, step: str, answer: Any, *, by: str = "") -> None:
+        """Answer an open question; ``by`` says who it was, for the journal.
+
+        ``answer`` is ``True`` or ``False``, a text, or what a form asks for: a model, or the same as plain JSON. Raises
+        ``UsageError`` when there is no such open question, or the answer does not fit it.
+        """
+        self.people.answer(step, answer, by=by)
+
+    def put_aside(self, why: RunWaiting) -> None:
+        """End the run in this process with the status ``waiting``; resumed, it goes on from where it is."""
+        if self._cancelled is None and not self._root.done():
+            self._aside = why
+            self._still = {node: node.status for node in self.machine.nodes.values() if node.ended is None}
+            self._feed.hush()
+            if self._driver.scribe is not None:
+                self._driver.scribe.close()
+            self.cancel("it is put aside")
 
     def cancel_step(self, handle: Handle[Any]) -> bool:
         """Cancel one step and the steps it called. ``False`` when it is finished already."""
@@ -203,7 +231,7 @@ class Run(Generic[T]):
         await all_ended(self._driver.handles.values())
         await self._reap()
         error = self._verdict()
-        status: RunStatus = "done" if error is None else "cancelled" if isinstance(error, RunCancelled) else "failed"
+        status = _status(error)
         result = self._result(status, error)
         if self._durable is not None:
             await self._durable.over(result, written=self._broken is None)
@@ -228,6 +256,8 @@ class Run(Generic[T]):
             broken = RunFailed(str(self._broken))
             broken.__cause__ = self._broken
             return broken
+        if self._aside is not None:
+            return self._aside
         if self._cancelled is not None:
             return RunCancelled(f"run {self.id} was cancelled: {self._cancelled}")
         if root.cancelled():
@@ -247,6 +277,8 @@ class Run(Generic[T]):
         return f"program {step!r} failed: {what}" if step == self._root.id else f"step {step!r} failed: {what}"
 
     def _result(self, status: RunStatus, error: RunError | None) -> RunResult[T]:
+        for node, before in self._still.items():  # putting a run aside is the end of none of its steps
+            node.status, node.ended = before, None
         return RunResult(
             id=self.id,
             program=self._root.id,
@@ -256,6 +288,14 @@ class Run(Generic[T]):
             value=self._root.result() if error is None else None,
             nodes=tuple(self.nodes),
         )
+
+
+def _status(error: RunError | None) -> RunStatus:
+    if error is None:
+        return "done"
+    if isinstance(error, RunWaiting):
+        return "waiting"
+    return "cancelled" if isinstance(error, RunCancelled) else "failed"
 
 
 def outside_a_run(what: str) -> ProgramError:

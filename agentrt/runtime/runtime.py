@@ -21,6 +21,7 @@ from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.kv.desk import Desk
 from agentrt.runtime.limit import off_the_clock
+from agentrt.runtime.questions import Answerer
 from agentrt.runtime.result import RunResult
 from agentrt.runtime.run import GRACE, MAX_PENDING, Run
 from agentrt.runtime.spec import StepSpec
@@ -76,6 +77,11 @@ class Runtime:
 
     With a ``journal`` (a file name, ``sqlite:///FILE`` or ``postgresql://...``) every step's result is written down
     before it is used, so that a run can go on after a crash: see ``resume``.
+
+    ``answers`` is asked what programs ask people (``agentrt.approve`` and the like), by default the terminal of a
+    process that has one and keeps no journal; with a journal, questions may also be answered from elsewhere.
+    ``put_aside`` ends a run with the status ``waiting`` once nothing but such questions is left of it, to be resumed
+    when they are answered; without, it waits in this process.
     """
 
     def __init__(
@@ -91,6 +97,8 @@ class Runtime:
         tenant: str = "",
         estimates: Path | Literal["own"] | None = "own",
         journal: Journal | str | Path | None = None,
+        answers: Answerer | None = None,
+        put_aside: bool = False,
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
         new_id: Callable[[], RunId] = new_run_id,
@@ -105,6 +113,8 @@ class Runtime:
         self._new_id = new_id
         self._runs: set[Run[Any]] = set()
         self._asked: Counter[str] = Counter()
+        self.answers = answers
+        self.put_aside = put_aside
         self.tenant = tenant
         self.desk = _desk(kv, admission, tenant, estimates, clock)
         self.journal = _journal(journal)
