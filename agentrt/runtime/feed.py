@@ -30,7 +30,7 @@ class Feed:
     An observer that raises is logged and dropped: it never breaks the run. ``root`` is the run itself, no step.
     """
 
-    __slots__ = ("_now", "_observers", "_root", "_run")
+    __slots__ = ("_hushed", "_now", "_observers", "_root", "_run")
 
     def __init__(self, run: RunId, root: Node, observers: Iterable[Observer], now: Callable[[], float]) -> None:
         self._run = run
