@@ -96,6 +96,7 @@ class Machine:
     ) -> None:
         self.nodes: dict[StepId, Node] = {}
         self.unfinished = 0
+        self._added = 0
         self.version = 0
         self._spares = spares
         self._lanes = {name: Lane(limit) for name, limit in (limits or {}).items()}
@@ -113,7 +114,7 @@ class Machine:
             raise GraphError(problem)
         self._admit(node, now)
         out: list[Instruction] = []
-        if not node.inputs or (self._link(node, now, out) and node.waiting == 0):
+        if not node.inputs or (self._link(node, now, out, []) and node.waiting == 0):
             self._ready(node, now, out)
         return out
 
@@ -121,7 +122,10 @@ class Machine:
         """The node ran and gave its result."""
         out: list[Instruction] = []
         self._end(node, "done", now)
-        for after in node.dependents:
+        behind = node.dependents
+        if len(behind) > 1 and self._lanes:  # else no two of them want one place
+            behind = sorted(behind, key=_turn)
+        for after in behind:
             after.waiting -= 1
             if after.waiting == 0 and after.status == "pending":
                 self._ready(after, now, out)
@@ -192,9 +196,13 @@ class Machine:
         for node, inputs in draft.inputs.items():
             self._unlink(node, now)
             node.inputs = inputs
-        free = [node for node in draft.inputs if self._link(node, now, out) and node.waiting == 0]
-        for node in sorted(free, key=lambda one: (-one.priority, one.sequence)):
+        free: list[Node] = []
+        for node in draft.inputs:
+            if self._link(node, now, out, free) and node.waiting == 0:
+                free.append(node)
+        for node in sorted(free, key=_turn):
             self._ready(node, now, out)
+        _cut(draft.inputs)
         return out
 
     def validate(self) -> None:
@@ -203,19 +211,26 @@ class Machine:
 
     # -- edges -----------------------------------------------------------------------------------------------
 
+    def forget(self, node: Node) -> None:
+        """Let go of a finished node; what it came after, and what came after it, is not known of it any more."""
+        del self.nodes[node.id]
+        node.inputs = node.after = ()
+        node.dependents.clear()
+
     def _admit(self, node: Node, now: float) -> None:
         if node.id in self.nodes:
             raise GraphError(f"step {node.id!r} is in the graph already; every step needs an id of its own")
         for before in node.inputs:
-            if self.nodes.get(before.id) is not before:
+            if self.nodes.get(before.id) is not before and before.status not in FINISHED:  # else it was forgotten
                 raise GraphError(f"step {node.id!r} depends on {before.id!r}, which is not in this graph")
-        node.sequence = len(self.nodes)
+        self._added += 1
+        node.sequence = self._added
         node.added = now
         node.history.append(("pending", now))
         self.nodes[node.id] = node
         self.unfinished += 1
 
-    def _link(self, node: Node, now: float, out: list[Instruction]) -> bool:
+    def _link(self, node: Node, now: float, out: list[Instruction], free: list[Node]) -> bool:
         """Have its inputs know of it and count those it waits for; ``False`` when it cannot run, and was skipped."""
         lost = 0
         for before in node.inputs:
@@ -224,9 +239,9 @@ class Machine:
                 node.waiting += 1
             elif before.status != "done":
                 lost += 1
-        return self._can_run(node, lost, now, out) if lost or node.need is not None else True
+        return self._can_run(node, lost, now, out, free) if lost or node.need is not None else True
 
-    def _can_run(self, node: Node, lost: int, now: float, out: list[Instruction]) -> bool:
+    def _can_run(self, node: Node, lost: int, now: float, out: list[Instruction], free: list[Node]) -> bool:
         """Whether the node may run, of whose inputs so many have no value; it is skipped else."""
         count, because = len(node.inputs), _to_blame(node) if lost else None
         if node.need is None:
@@ -237,7 +252,7 @@ class Machine:
             fits = node.spare >= 0
         if not fits:
             self._skip(node, because, now, out)
-            self._spread(((after, because) for after in node.dependents), now, out)
+            self._spread(((after, because) for after in node.dependents), now, out, free)
         return fits
 
     def _unlink(self, node: Node, now: float) -> None:
@@ -260,8 +275,6 @@ class Machine:
         node.history.append((status, now))
 
     def _ready(self, node: Node, now: float, out: list[Instruction]) -> None:
-        if node.need is not None:
-            node.inputs = _first_done(node)
         lane = self._lanes.get(node.lane)
         if lane is None or lane.free:
             self._start(node, lane, now, out)
@@ -274,6 +287,8 @@ class Machine:
         node.attempt += 1
         if node.started is None:
             node.started = now
+            if node.need is not None:
+                node.inputs = _first_done(node)
         if lane is not None:
             lane.busy += 1
             node.holds = True
@@ -300,16 +315,20 @@ class Machine:
         out: list[Instruction] = []
         self._end(node, status, now)
         because = None if status == "skipped" else node
-        self._spread(((after, because) for after in node.dependents), now, out)
+        free: list[Node] = []
+        self._spread(((after, because) for after in node.dependents), now, out, free)
+        for after in sorted(free, key=_turn):
+            self._ready(after, now, out)
         self._vacate(node, now, out)
         return out
 
-    def _spread(self, edges: Iterable[tuple[Node, Node | None]], now: float, out: list[Instruction]) -> None:
+    def _spread(
+        self, edges: Iterable[tuple[Node, Node | None]], now: float, out: list[Instruction], free: list[Node]
+    ) -> None:
         """One edge of each of these nodes is lost: who is to blame, nobody where it is disabled.
 
-        A loop, so that a long chain needs no deep stack.
+        Collects in ``free`` those that can start without it. A loop, so that a long chain needs no deep stack.
         """
-        free: list[Node] = []
         queue = list(edges)
         for node, because in queue:
             if node.status != "pending":
@@ -328,13 +347,27 @@ class Machine:
                     continue
             self._skip(node, because, now, out)
             queue.extend((after, because) for after in node.dependents)
-        for node in free:
-            self._ready(node, now, out)
 
     def _skip(self, node: Node, because: Node | None, now: float, out: list[Instruction]) -> None:
         node.because = because
         self._end(node, "skipped", now)
         out.append(Instruction("drop", node))
+
+
+def _cut(changed: Iterable[Node]) -> None:
+    """Nodes that ended before they could start no longer come behind nodes that were changed since.
+
+    Such an edge means nothing any more, and what was called after the end of the one may now come before the other.
+    """
+    known = dict.fromkeys(changed)
+    queue = list(known)
+    for node in queue:
+        for after in node.dependents:
+            if after.status in FINISHED:
+                after.inputs = tuple(before for before in after.inputs if before is not node)
+            elif after not in known:
+                known[after] = None
+                queue.append(after)
 
 
 def _first_done(node: Node) -> tuple[Node, ...]:
@@ -351,3 +384,7 @@ def _to_blame(node: Node) -> Node | None:
 
 def _ended(node: Node) -> float:
     return node.ended or 0.0
+
+
+def _turn(node: Node) -> tuple[int, int]:
+    return -node.priority, node.sequence

@@ -293,9 +293,9 @@ async def _leave(handle: Handle[Any], value: Any) -> Any:
         ) from error
     for one in returned:
         await one
-    children = handle.scope.handles if handle.scope else []
+    children = handle.scope.handles if handle.scope else {}
     await all_ended(children)
-    for child in children:
+    for child in list(children):  # some are forgotten while others are waited for
         if not child.observed and child.node.status in ("failed", "skipped"):
             await child
     return fill(value) if returned else value
@@ -326,7 +326,7 @@ def _sign(error: BaseException, node: Node) -> None:
         put(error, "__notes__", [*getattr(error, "__notes__", ()), node.story])
 
 
-def _deepest_first(handles: list[Handle[Any]]) -> list[Handle[Any]]:
+def _deepest_first(handles: Iterable[Handle[Any]]) -> list[Handle[Any]]:
     """The steps and all that they called; no recursion, so that programs may nest deeply."""
     found = list(handles)
     for one in found:  # grows meanwhile

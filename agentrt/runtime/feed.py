@@ -30,7 +30,7 @@ class Feed:
     An observer that raises is logged and dropped: it never breaks the run. ``root`` is the run itself, no step.
     """
 
-    __slots__ = ("_hushed", "_now", "_observers", "_root", "_run")
+    __slots__ = ("_hushed", "_now", "_observers", "_root", "_run", "forget")
 
     def __init__(self, run: RunId, root: Node, observers: Iterable[Observer], now: Callable[[], float]) -> None:
         self._run = run
@@ -38,6 +38,7 @@ class Feed:
         self._observers = list(observers)
         self._now = now
         self._hushed = False
+        self.forget: Callable[[Node], None] | None = None  # told last of each node that has ended
 
     def attach(self, observer: Observer) -> None:
         """Have one more observer, told of what happens from now on."""
@@ -85,6 +86,8 @@ class Feed:
             error = brief(node.error) if node.error else None
             at = self._now() if node.ended is None else node.ended
             self._emit(StepEnded(self._run, at, node.id, node.status, error, node.usage))
+        if self.forget is not None and node is not self._root:
+            self.forget(node)
 
     def _emit(self, event: Event) -> None:
         for observer in tuple(self._observers):

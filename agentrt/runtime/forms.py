@@ -7,7 +7,8 @@ every answer once more, with its own type.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from agentrt.types import JsonSchema
@@ -21,11 +22,11 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "array": (list,),
     "object": (dict,),
 }
-_BOUNDS: Final = (
-    ("minimum", "at least {}", lambda value, bound: value >= bound),
-    ("maximum", "at most {}", lambda value, bound: value <= bound),
-    ("exclusiveMinimum", "more than {}", lambda value, bound: value > bound),
-    ("exclusiveMaximum", "less than {}", lambda value, bound: value < bound),
+_BOUNDS: Final[tuple[tuple[str, str, Callable[[float, float], bool]], ...]] = (
+    ("minimum", "at least {}", operator.ge),
+    ("maximum", "at most {}", operator.le),
+    ("exclusiveMinimum", "more than {}", operator.gt),
+    ("exclusiveMaximum", "less than {}", operator.lt),
 )
 _SIZES: Final = (
     ("minLength", "maxLength", str, "characters"),
@@ -45,7 +46,8 @@ class Field(NamedTuple):
 
 def misfits(schema: JsonSchema, value: Any) -> list[str]:
     """What about a JSON value does not fit, each as ``place: what is expected``; nothing when all does."""
-    return [f"{place or 'value'}: {problem}" for place, problem in _problems(schema, value, "", schema.get("$defs", {}))]
+    found = _problems(schema, value, "", schema.get("$defs", {}))
+    return [f"{place or 'value'}: {problem}" for place, problem in found]
 
 
 def fields(schema: JsonSchema) -> list[Field]:
@@ -135,10 +137,11 @@ def _resolved(schema: Any, defs: Mapping[str, Any]) -> JsonSchema:
     """The schema that a reference stands for; what is said beside it stays."""
     if not isinstance(schema, Mapping):
         return {}
-    while "$ref" in schema:
-        beside = {key: one for key, one in schema.items() if key != "$ref"}
-        schema = {**defs.get(str(schema["$ref"]).rpartition("/")[2], {}), **beside}
-    return schema
+    found: JsonSchema = schema
+    while "$ref" in found:
+        beside = {key: one for key, one in found.items() if key != "$ref"}
+        found = {**defs.get(str(found["$ref"]).rpartition("/")[2], {}), **beside}
+    return found
 
 
 def _hint(schema: JsonSchema) -> str:

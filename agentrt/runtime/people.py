@@ -41,7 +41,7 @@ RETRY_S: Final = 1.0
 
 
 class Open:
-    """One open question. ``accept`` makes the step's value of an answer; ``asking`` while an answerer is busy with it."""
+    """One open question. ``accept`` makes the step's value of an answer; ``asking`` while an answerer has it."""
 
     __slots__ = ("accept", "asking", "handle", "question", "value")
 
@@ -220,7 +220,7 @@ class People:
 
     async def _wait_for(self, one: Open, until: float) -> None:
         while (left := until - self._wall()) > 0:
-            await asyncio.sleep(min(left, CLOCK_S))
+            await asyncio.sleep(min(left, CLOCK_S))  # noqa: ASYNC110 - the time of day is no event
         for letter in await self._letters():  # what was posted in time counts, though nobody has looked yet
             if letter.step == one.question.step and not one.value.done():
                 self.mailed(letter, lambda: None)  # the mailbox throws it away when it finds it

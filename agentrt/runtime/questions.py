@@ -132,4 +132,4 @@ def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ValueError(f"expected JSON, such as {{\"name\": \"value\"}}, not {text!r}: {error}") from error
+        raise ValueError(f'expected JSON, such as {{"name": "value"}}, not {text!r}: {error}') from error

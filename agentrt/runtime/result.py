@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from agentrt.errors import AgentrtError, RunCancelled, RunError, UpstreamFailed
 from agentrt.graph.analysis import critical_path
-from agentrt.graph.machine import Node
+from agentrt.graph.machine import NO_USAGE, Node
 from agentrt.types import RunId, RunStatus, StepId, StepKind, StepStatus, Usage
 
 R_co = TypeVar("R_co", covariant=True)
@@ -62,7 +62,10 @@ class StepRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class RunResult(Generic[R_co]):
-    """How a run ended, and its finished graph. ``seconds`` is the whole time it took."""
+    """How a run ended, and its finished graph. ``seconds`` is the whole time it took.
+
+    Of a long run with a journal only the last steps are in it: ``forgotten`` counts the others, which the journal has.
+    """
 
     id: RunId
     program: str
@@ -71,6 +74,8 @@ class RunResult(Generic[R_co]):
     error: RunError | None
     value: R_co | None
     nodes: tuple[Node, ...] = field(repr=False)
+    forgotten: int = 0
+    forgotten_usage: Usage = NO_USAGE
 
     @property
     def output(self) -> R_co:
@@ -92,7 +97,7 @@ class RunResult(Generic[R_co]):
     @cached_property
     def usage(self) -> Usage:
         """The tokens of all steps together."""
-        return sum((node.usage for node in self.nodes), Usage())
+        return sum((node.usage for node in self.nodes), self.forgotten_usage)
 
     @cached_property
     def critical_path_seconds(self) -> float:
@@ -110,6 +115,7 @@ class RunResult(Generic[R_co]):
             "seconds": round(self.seconds, 6),
             "critical_path_seconds": round(self.critical_path_seconds, 6),
             "steps": [step.to_json() for step in self.steps if step.kind != "join"],
+            "forgotten_steps": self.forgotten,
             "tokens": {
                 "prompt": self.usage.prompt,
                 "cached": self.usage.cached,

@@ -92,6 +92,7 @@ class Run(Generic[T]):
         self._root.scope = Scope("")
         if log is not None:
             self._driver.scribe = log.open(self._driver, now, self._break_off)
+            self._feed.forget = log.forgetter(self.machine, self._driver, self._wiring)
         self._driver.add(self._root)
         self.ending = self.loop.create_task(self._end())
         self._contexts: Tracker | None = None
@@ -177,7 +178,7 @@ class Run(Generic[T]):
             self._take(one, spec)
         node = self._wiring.node(parent.node, scope, spec, found, place)
         handle: Handle[Any] = Handle(self, node, spec, args, kwargs, nested, copy_context(), parent)
-        scope.handles.append(handle)
+        scope.handles[handle] = None
         self._driver.add(handle)
         return handle
 
@@ -287,6 +288,7 @@ class Run(Generic[T]):
             error=error,
             value=self._root.result() if error is None else None,
             nodes=tuple(self.nodes),
+            **(self._durable.forgotten if self._durable is not None else {}),
         )
 
 

@@ -17,7 +17,7 @@ class Scope:
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
-        self.handles: list[Handle[Any]] = []
+        self.handles: dict[Handle[Any], None] = {}  # in the order of the calls
         self._counts: dict[str, int] = {}
 
     def name(self, step: str) -> StepId:

@@ -53,10 +53,10 @@ async def typed_line() -> str | None:
     """The next line that is typed into standard input; ends well when it is cancelled."""
     loop = asyncio.get_running_loop()
     number = sys.stdin.fileno()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(number, lambda: ready.done() or ready.set_result(None))
+    ready = asyncio.Event()
+    loop.add_reader(number, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_reader(number)
     line = os.read(number, 65536)  # a terminal gives one line at a time

@@ -51,6 +51,10 @@ class Wiring:
             place=place,
         )
 
+    def forget(self) -> None:
+        """Let go of nodes that may be taken together again; such a step then has an edge from each of them."""
+        self._wide.clear()
+
     def _inputs(self, found: list[Handle[Any]], scope: Scope, above: Node | None) -> tuple[Node, ...]:
         if len(found) == 1:
             return (found[0].node,)

@@ -80,6 +80,16 @@ def decode(text: str, modules: Mapping[str, str] | None = None) -> Any:
     return _value(json.loads(text), modules or {})
 
 
+def restore(plain: Any, modules: Mapping[str, str] | None = None) -> Any:
+    """``decode``, of text that is parsed already."""
+    return _value(plain, modules or {})
+
+
+def compact(plain: Any) -> str:
+    """Parsed JSON as text again, as ``encode`` writes it."""
+    return _dumps(plain)
+
+
 def digest(text: str) -> str:
     """The hash under which a text is kept once: 128 bits, as 32 hexadecimal digits."""
     return blake2b(text.encode(), digest_size=16).hexdigest()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from agentrt.errors import JournalError, ReplayDiffers
+from agentrt.store.codec import compact
 from agentrt.store.rows import Entry, RunRow
 from agentrt.types import StepId, StepKind, StepStatus, Usage
 
@@ -79,13 +80,13 @@ class Recording:
         for step in self.steps.values():
             step.attempts = step.attempts or self._unseen_attempts(step)
 
-    def value_text(self, end: Mapping[str, Any]) -> str:
-        """The value of an ``ended`` or ``over`` entry as JSON text. Raises ``JournalError`` when it was not stored."""
+    def value(self, end: Mapping[str, Any]) -> Any:
+        """The value of an ``ended`` or ``over`` entry as plain JSON. Raises ``JournalError`` when it was not stored."""
         if "body" in end:
-            return self.body(end["body"])
+            return json.loads(self.body(end["body"]))
         if "value" not in end:
             raise JournalError(f"its result was never stored: {end.get('unstorable', 'it has none')}")
-        return json.dumps(end["value"], separators=(",", ":"))
+        return end["value"]
 
     def body(self, hash_: str) -> str:
         """A large text. Raises ``JournalError`` when the journal is damaged."""
@@ -157,7 +158,7 @@ class Recording:
 
 
 def _again(args: Any) -> str:
-    return "" if args is None else json.dumps(args, separators=(",", ":"))
+    return "" if args is None else compact(args)
 
 
 def ancestors(step: StepId) -> Iterable[StepId]:
@@ -252,7 +253,8 @@ class Replay:
             return []
         group = [self._deliveries[self.told]]
         if group[0].text is None:
-            for one in self._deliveries[self.told + 1 :]:
+            for index in range(self.told + 1, len(self._deliveries)):
+                one = self._deliveries[index]
                 if one.text is not None or one.batch != group[0].batch:
                     break
                 group.append(one)

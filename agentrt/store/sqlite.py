@@ -158,9 +158,13 @@ class SQLiteCommits:
 
 
 def _checkpoint(path: Path) -> None:
-    """Move the log into the file as far as nobody reads or writes it; the next one moves the rest."""
+    """Move the log into the file, so that it begins anew: most of it while others write, the rest while they wait.
+
+    Left to itself under a constant load, the log would never be empty, and grow for ever.
+    """
     with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1)) as connection:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
 
 def _prepare(path: Path) -> None:

@@ -24,11 +24,17 @@ LAZY_S: Final = 0.02
 PATIENCE_S: Final = 120.0
 """Seconds that runs wait for a journal that cannot be written before they end."""
 
-_SOMETHING: Final = ("unknown",)
-"""What is about to happen in a loop that does not tell: something, so commits wait for the next turn."""
-
 _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 2.0
+
+
+def about_to_happen(loop: asyncio.AbstractEventLoop) -> Sized:
+    """What the loop does next, empty when it is at rest; of a loop that does not tell, never empty.
+
+    Only its being empty is looked at, to save turns of the loop; asyncio has no public name for it.
+    """
+    ready: Sized = getattr(loop, "_ready", ("unknown",))
+    return ready
 
 
 class Collision(Exception):
@@ -69,7 +75,7 @@ class Writer:
         self._soon = False
         self._ticking = False
         self._landing = False
-        self._ready: Sized = getattr(loop, "_ready", _SOMETHING)
+        self._ready = about_to_happen(loop)
         self._lost: dict[RunId, Callable[[JournalError], None]] = {}
         self._broken: JournalError | None = None
 

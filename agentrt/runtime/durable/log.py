@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentrt.errors import AgentrtError, JournalError
+from agentrt.runtime.durable.forgetting import Forgetter
 from agentrt.runtime.durable.recorder import Recorder
 from agentrt.runtime.durable.scribe import Scribe
 from agentrt.runtime.result import RunResult, first_cause
@@ -20,7 +21,9 @@ from agentrt.store.rows import RunRow, StoredStatus
 from agentrt.types import RunId, StepId
 
 if TYPE_CHECKING:
+    from agentrt.graph.machine import Machine
     from agentrt.runtime.driver import Driver
+    from agentrt.runtime.wiring import Wiring
 
 _log = logging.getLogger("agentrt")
 
@@ -37,6 +40,7 @@ class RunLog:
         self._modules = modules or {}
         self._recorder: Recorder | None = None
         self._lost: asyncio.Future[None] | None = None
+        self._forgetter: Forgetter | None = None
 
     @property
     def seconds(self) -> float:
@@ -65,6 +69,17 @@ class RunLog:
         if self._replay is not None:
             scribe.replay(self._replay, self._modules)
         return scribe
+
+    def forgetter(self, machine: Machine, driver: Driver, wiring: Wiring) -> Forgetter:
+        """What lets go of steps that the journal has."""
+        self._forgetter = Forgetter(machine, driver.handles, wiring)
+        return self._forgetter
+
+    @property
+    def forgotten(self) -> dict[str, Any]:
+        """What was let go of, for the run's result."""
+        gone = self._forgetter
+        return {} if gone is None else {"forgotten": gone.steps, "forgotten_usage": gone.usage}
 
     async def over(self, result: RunResult[Any], *, written: bool) -> None:
         """Write how the run ended and wait for that; if it could not go on, only let go of it."""
@@ -96,6 +111,7 @@ class RunLog:
     def _resumed(self) -> None:
         assert self._recorder is not None, "open() comes first"
         self._recorder.resumed(time.time(), self._journal.me.id)
+        self._replay = None  # it is used up, and large
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

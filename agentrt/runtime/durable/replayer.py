@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.errors import AgentrtError, JournalError, StepError
-from agentrt.store.codec import decode
+from agentrt.store.codec import restore
 from agentrt.store.recording import Delivery, Recorded, Replay
+from agentrt.store.writer import about_to_happen
 from agentrt.types import FINISHED, StepId
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("agentrt")
 
 SETTLE_ROUNDS: Final = 8
-"""Turns of the event loop in which the program comes to rest after it was handed something: enough for a value to
-come up through that many nested ``gather`` and tasks."""
+"""Turns of the event loop that the program is given to come to rest after it was handed something, when the loop does
+not tell that it rests: enough for a value to come up through that many nested ``gather`` and tasks."""
 
 PATIENCE_S: Final = 5.0
 """Seconds beyond the recorded time after which a call that is missing will not come any more."""
@@ -48,6 +49,7 @@ class Replayer:
         self._held: list[Handle[Any]] = []
         self._parents = {step.rpartition("/")[0] for step in replay.recording.steps if "/" in step}
         self._rounds = 0
+        self._next = about_to_happen(driver.loop)
         self._ticking = False
         self._closed = False
         self._progress = 0
@@ -102,7 +104,7 @@ class Replayer:
             self._driver.loop.call_soon(self._tick)
 
     def _tick(self) -> None:
-        if self._rounds and not self._closed:
+        if self._rounds and self._next and not self._closed:
             self._rounds -= 1
             self._driver.loop.call_soon(self._tick)
             return
@@ -165,7 +167,7 @@ class Replayer:
         if recorded.began is not None:
             node.started = recorded.began
         try:
-            value = decode(self._replay.recording.value_text(recorded.end), self._modules)
+            value = restore(self._replay.recording.value(recorded.end), self._modules)
         except JournalError as error:
             self._fail(JournalError(f"step {node.id!r} cannot be taken from the journal: {error}"))
             return
