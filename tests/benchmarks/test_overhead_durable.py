@@ -134,10 +134,12 @@ def test_what_is_on_disk_stands_beside_the_cost() -> None:
     """A second table says how safe each is, how long a step takes and how many bytes it leaves."""
     plan, [ours, theirs] = scores({"agentrt, normal": 0.04, "burr, normal": 0.08})
     theirs.reports[0] = report(0.08, "delete, off", 7)
-    assert disk.columns(plan)[:5] == [
-        "on disk", "journal, synchronous", "outlives", "used before recorded", "wall µs a step, chain",
-    ]  # fmt: skip
-    figures = ["300"] * 3 + ["200"] * 3
+    assert disk.columns(plan)[3:] == [
+        "used before recorded",
+        "wall µs a step: chain / wide / layered",
+        "bytes a step: chain / wide / layered",
+    ]
+    figures = ["300 / 300 / 300", "200 / 200 / 200"]
     assert disk.rows(plan, [ours, theirs]) == [
         ["agentrt, normal", "wal, normal", "a killed process", "none", *figures],
         ["burr, normal", "delete, off", "?", "up to 7 results", *figures],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from agentrt.benchmarks.overhead.contest import Plan, Score
@@ -13,7 +13,8 @@ OUTLIVES: Final[Mapping[str, str]] = {"wal, normal": "a killed process", "wal, f
 
 def columns(plan: Plan) -> list[str]:
     """The table's head."""
-    figures = [f"{what} a step, {shape}" for what in ("wall µs", "bytes") for shape in plan.shapes]
+    shapes = " / ".join(plan.shapes)
+    figures = [f"{what} a step: {shapes}" for what in ("wall µs", "bytes")]
     return ["on disk", "journal, synchronous", "outlives", "used before recorded", *figures]
 
 
@@ -23,8 +24,11 @@ def rows(plan: Plan, scores: Sequence[Score]) -> list[list[str]]:
 
 
 def _row(plan: Plan, score: Score) -> list[str]:
-    wall = [score.wall_per_step(shape) for shape in plan.shapes]
-    stored = [score.stored_per_step(shape) for shape in plan.shapes]
-    figures = ["-" if figure is None else f"{figure:,.0f}" for figure in (*wall, *stored)]
     late = "none" if score.late == 0 else f"up to {score.late} results"
-    return [score.contender.title, score.modes, OUTLIVES.get(score.modes, "?"), late, *figures]
+    wall = _each(score.wall_per_step(shape) for shape in plan.shapes)
+    stored = _each(score.stored_per_step(shape) for shape in plan.shapes)
+    return [score.contender.title, score.modes, OUTLIVES.get(score.modes, "?"), late, wall, stored]
+
+
+def _each(figures: Iterable[float | None]) -> str:
+    return " / ".join("-" if figure is None else f"{figure:,.0f}" for figure in figures)

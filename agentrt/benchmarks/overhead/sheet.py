@@ -73,8 +73,8 @@ def show(sheet: Sheet) -> None:
     from rich.table import Table
 
     console = Console()
-    for head, *rows in sheet.tables:
-        table = Table(title=sheet.settings)
+    for number, (head, *rows) in enumerate(sheet.tables):
+        table = Table(title=None if number else sheet.settings)
         for name in head:
             table.add_column(name, justify="right" if name not in head[:2] else "left")
         for row in rows:
