@@ -219,8 +219,8 @@ class People:
             raise ValueError("the answer came after the question's time was up")
 
     async def _wait_for(self, one: Open, until: float) -> None:
-        while (left := until - self._wall()) > 0:
-            await asyncio.sleep(min(left, CLOCK_S))  # noqa: ASYNC110 - the time of day is no event
+        while (left := until - self._wall()) > 0:  # noqa: ASYNC110 - the time of day is no event
+            await asyncio.sleep(min(left, CLOCK_S))
         for letter in await self._letters():  # what was posted in time counts, though nobody has looked yet
             if letter.step == one.question.step and not one.value.done():
                 self.mailed(letter, lambda: None)  # the mailbox throws it away when it finds it
