@@ -6,6 +6,7 @@ from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle, owner
 from agentrt.runtime.kv.tracker import Prompt
 from agentrt.runtime.limit import off_the_clock
+from agentrt.runtime.questions import Question
 from agentrt.runtime.result import RunResult, StepRecord, brief, first_cause
 from agentrt.runtime.run import Run, call, outside_a_run
 from agentrt.runtime.runtime import MODEL_LANE, Runtime, new_run_id
@@ -16,6 +17,7 @@ __all__ = [
     "EmbeddedExecutor",
     "Handle",
     "Prompt",
+    "Question",
     "Run",
     "RunResult",
     "Runtime",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from agentrt.runtime import Handle, Run, RunResult, Runtime, StepRecord
+from agentrt.runtime import Handle, Question, Run, RunResult, Runtime, StepRecord
 from agentrt.sdk.agents import Agent, AgentOptions, Session
 from agentrt.sdk.commands import Completed, command
 from agentrt.sdk.entry import run
 from agentrt.sdk.fanout import each
 from agentrt.sdk.mcp import mcp_tools
+from agentrt.sdk.people import approve, ask, choose, fill
 from agentrt.sdk.steps import Options, Program, Step, program, step
 from agentrt.sdk.tools import Tool, tool
 
@@ -18,6 +19,7 @@ __all__ = [
     "Handle",
     "Options",
     "Program",
+    "Question",
     "Run",
     "RunResult",
     "Runtime",
@@ -25,8 +27,12 @@ __all__ = [
     "Step",
     "StepRecord",
     "Tool",
+    "approve",
+    "ask",
+    "choose",
     "command",
     "each",
+    "fill",
     "mcp_tools",
     "program",
     "run",

@@ -110,6 +110,8 @@ class RunLog:
 
     def _resumed(self) -> None:
         assert self._recorder is not None, "open() comes first"
+        if self._replay is not None and self._replay.recording.run.status == "waiting":
+            self._recorder.waits_no_longer(self._journal.me.id)
         self._recorder.resumed(time.time(), self._journal.me.id)
         self._replay = None  # it is used up, and large
 

@@ -50,7 +50,12 @@ def _cancel(run: Run[Any], letter: Letter, discard: Callable[[], None]) -> bool:
     return True
 
 
-READERS: Final[dict[str, Reader]] = {"cancel": _cancel}
+def _answer(run: Run[Any], letter: Letter, discard: Callable[[], None]) -> bool:
+    """Hand an answer to the question it is for."""
+    return run.people.mailed(letter, discard)
+
+
+READERS: Final[dict[str, Reader]] = {"answer": _answer, "cancel": _cancel}
 """Who reads which kind of letter; others enter themselves. Letters of a kind that nobody reads stay where they are."""
 
 

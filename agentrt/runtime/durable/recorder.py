@@ -96,6 +96,10 @@ class Recorder:
         """This process has gone on from here."""
         self._put("resumed", _ROOT, json.dumps({"wall": wall, "owner": owner}))
 
+    def waits_no_longer(self, owner: str) -> None:
+        """This process has a run that was put aside."""
+        self._writer.changed(RunChange("running", self._now(), None, owner, self._run))
+
     def over(
         self,
         status: StoredStatus,
