@@ -22,7 +22,7 @@ from agentrt.runtime.result import RunResult, alone, brief
 from agentrt.runtime.scope import Scope
 from agentrt.runtime.spec import StepSpec
 from agentrt.runtime.wiring import Wiring, taken
-from agentrt.types import RunId, RunStatus, StepId, StepStatus
+from agentrt.types import ModelRequest, RunId, RunStatus, StepId, StepStatus
 
 if TYPE_CHECKING:
     from agentrt.runtime.durable.log import RunLog
@@ -185,6 +185,11 @@ class Run(Generic[T]):
     def text(self, handle: Handle[Any], text: str) -> None:
         """A running step has a piece of text."""
         self._feed.text(handle.node, text)
+
+    def sends(self, handle: Handle[Any], model: str, request: ModelRequest) -> None:
+        """A step sends a model something."""
+        if self._driver.scribe is not None:
+            self._driver.scribe.sent(handle.node, model, request)
 
     def listened(self, handle: Handle[Any], text: str) -> None:
         """The program is handed a piece of a step's text, or begins to listen."""

@@ -222,6 +222,7 @@ class Runtime:
         executor = self.model(model)
         with off_the_clock(handle):
             await executor.prepare()
+        handle.run.sends(handle, model, request)
         if self.desk is None or handle.run.contexts is None:
             return await executor.execute(request, handle.emit)
         self.desk.met(model, executor)

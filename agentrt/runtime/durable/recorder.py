@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from agentrt.runtime.durable.conversations import Conversations
 from agentrt.runtime.result import brief
-from agentrt.store.codec import Unstorable, digest, encode, quoted
+from agentrt.store.codec import Unstorable, compact, digest, encode, quoted
 from agentrt.store.rows import Entry, EntryKind, RunChange, StoredStatus
 from agentrt.store.writer import Writer
-from agentrt.types import RunId, StepId
+from agentrt.types import ModelRequest, RunId, StepId
 
 if TYPE_CHECKING:
     from agentrt.graph.machine import Node
@@ -34,6 +36,7 @@ class Recorder:
         self._now = now
         self._seq = seq
         self._unstorable: set[str] = set()
+        self._conversations = Conversations(partial(writer.keep, run))
 
     def called(self, node: Node, args: str) -> None:
         """A step is in the graph; ``args`` are its arguments as ``show_call`` shows them."""
@@ -62,6 +65,10 @@ class Recorder:
         """A piece of text is handed to the program."""
         self._put("text", node.id, json.dumps(text))
         self.seen += 1
+
+    def sent(self, node: Node, model: str, request: ModelRequest) -> None:
+        """A model is sent something, for a step."""
+        self._put("sent", node.id, compact({"model": model, **self._conversations.sent(request)}))
 
     def asked(self, node: Node, question: dict[str, Any], context: str) -> None:
         """A person is asked a question; a long ``context`` is kept apart."""

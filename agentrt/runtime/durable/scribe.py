@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentrt.runtime.durable.recorder import Recorder
     from agentrt.runtime.handle import Handle
     from agentrt.store.recording import Recorded, Replay
-    from agentrt.types import StepId
+    from agentrt.types import ModelRequest, StepId
 
 
 class Scribe:
@@ -124,6 +124,11 @@ class Scribe:
     def text(self, handle: Handle[Any], text: str) -> None:
         """The program is handed a piece of a step's text."""
         self._when_live(partial(self._recorder.text, handle.node, text))
+
+    def sent(self, node: Node, model: str, request: ModelRequest) -> None:
+        """A model is sent something, for a step."""
+        if self._writes:
+            self._recorder.sent(node, model, request)
 
     def ended(self, end: Callable[[], None]) -> None:
         """The program itself has ended; ``end`` is called once nothing recorded is left."""
