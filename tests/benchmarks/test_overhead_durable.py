@@ -178,9 +178,9 @@ def test_the_long_table_has_a_row_for_each_shape() -> None:
     lines = sheet.markdown(long.sheet(LongPlan(("chain",), 1000, "normal"), [LONG_SCORE])).splitlines()
     assert lines[0] == (
         "| 1,000 steps | CPU µs a step | MiB after 100 | MiB after 500 | MiB after 1,000 | bytes of database a step | "
-        "resumed in s | run again |"
+        "resumed in s (CPU s) | run again |"
     )
-    assert lines[2] == "| chain | 40.0 | 0.0 | 0.0 | 0.0 | 300 | 2.0 | 0 |"
+    assert lines[2] == "| chain | 40.0 | 0.0 | 0.0 | 0.0 | 300 | 2.0 (1.5) | 0 |"
 
 
 def test_a_long_run_is_killed_and_resumed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,8 +42,8 @@ class LongScore:
     """One run. ``resident`` is bytes of memory by the number of steps that had run; ``cpu`` seconds from first to last.
 
     ``stored`` is bytes of database. ``resumed`` is the seconds of the process that resumed it, from its start to its
-    end, ``replayed`` those without interpreter and imports; ``again`` counts steps that ran a second time, the one in
-    flight not among them, and ``resumed_resident`` is that process's memory in the end.
+    end, ``resumed_cpu`` those it had a processor; ``again`` counts steps that ran a second time, the one in flight not
+    among them, and ``resumed_resident`` is that process's memory in the end.
     """
 
     shape: Shape
@@ -52,7 +52,7 @@ class LongScore:
     cpu: float
     stored: int
     resumed: float
-    replayed: float
+    resumed_cpu: float
     again: int
     resumed_resident: int
 
@@ -94,7 +94,7 @@ def _one(order: LongOrder, tell: Callable[[str], None]) -> LongScore:
         cpu=marks[-1]["cpu"] - marks[0]["cpu"],
         stored=stored,
         resumed=time.perf_counter() - began,
-        replayed=told["seconds"],
+        resumed_cpu=told["cpu"],
         again=told["again"],
         resumed_resident=told["resident"],
     )
@@ -136,13 +136,21 @@ def sheet(plan: LongPlan, scores: Sequence[LongScore]) -> Sheet:
 
 def _columns(plan: LongPlan) -> list[str]:
     marks = [f"MiB after {steps:,}" for steps in (plan.steps // 10, plan.steps // 2, plan.steps)]
-    return [f"{plan.steps:,} steps", "CPU µs a step", *marks, "bytes of database a step", "resumed in s", "run again"]
+    return [
+        f"{plan.steps:,} steps",
+        "CPU µs a step",
+        *marks,
+        "bytes of database a step",
+        "resumed in s (CPU s)",
+        "run again",
+    ]
 
 
 def _row(score: LongScore) -> list[str]:
     memory = [f"{bytes_ / MIB:.1f}" for _, bytes_ in sorted(score.resident.items())]
     stored = f"{score.stored / score.steps:.0f}"
-    return [score.shape, f"{score.cpu_per_step:.1f}", *memory, stored, f"{score.resumed:.1f}", str(score.again)]
+    resumed = f"{score.resumed:.1f} ({score.resumed_cpu:.1f})"
+    return [score.shape, f"{score.cpu_per_step:.1f}", *memory, stored, resumed, str(score.again)]
 
 
 def remarks(scores: Sequence[LongScore]) -> list[str]:

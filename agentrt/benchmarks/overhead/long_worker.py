@@ -65,9 +65,8 @@ def main(argument: str) -> None:
     if order.resume is None:
         asyncio.run(long.start(url, order.shape, order.steps, contract.LONG_LAYER, lambda run: say(waiting=run)))
     else:
-        began = time.perf_counter()
         asyncio.run(long.resume(url, order.shape, order.resume))
-        say(seconds=time.perf_counter() - began, again=counter.ran, resident=resident())
+        say(cpu=time.process_time(), again=counter.ran, resident=resident())
 
 
 if __name__ == "__main__":
