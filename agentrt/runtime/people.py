@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from agentrt.runtime.run import Run
     from agentrt.store.rows import Letter
 
-LETTER: Final = "answer"
-"""The kind of letter that holds an answer: ``{"answer": JSON, "by": who}``."""
-
 TRIES: Final = 20
 """How often an answerer is asked one question before it counts as broken."""
 
@@ -240,12 +237,12 @@ class People:
         """The answers in the mail; a journal that cannot be read is waited for."""
         if not self._mail or (journal := self._run.runtime.journal) is None:
             return []
-        from agentrt.store import archive
+        from agentrt.store.questions import waiting_answers
 
         while True:
             try:
                 async with journal.connect() as connection:
-                    return [one for one in await archive.letters(connection, [self._run.id]) if one.kind == LETTER]
+                    return await waiting_answers(connection, self._run.id)
             except JournalError:
                 await asyncio.sleep(RETRY_S)
 
