@@ -21,13 +21,14 @@ from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.kv.desk import Desk
 from agentrt.runtime.limit import off_the_clock
-from agentrt.runtime.questions import Answerer
-from agentrt.runtime.result import RunResult
+from agentrt.runtime.questions import Answerer, Question
+from agentrt.runtime.result import RunResult, plain
 from agentrt.runtime.run import GRACE, MAX_PENDING, Run
 from agentrt.runtime.spec import StepSpec
 from agentrt.types import ModelReply, ModelRequest, RunId, SessionId
 
 if TYPE_CHECKING:
+    from agentrt.runtime.durable.inquiry import Outcome
     from agentrt.runtime.durable.log import RunLog
     from agentrt.runtime.durable.mailbox import Mailbox
     from agentrt.store import Journal
@@ -156,6 +157,28 @@ class Runtime:
         from agentrt.runtime.durable import keeping
 
         return (await keeping.fork(self._needed_journal(), run, step, self._new_id(), self._wall())).id
+
+    async def questions(self, run: str | None = None) -> list[Question]:
+        """What people are asked by the runs of the journal, whichever process has them, or by one of them.
+
+        Raises ``ConfigError`` without a journal, ``NoSuchRun``.
+        """
+        from agentrt.runtime.durable import inquiry
+
+        return await inquiry.open_questions(self._needed_journal(), run)
+
+    async def answer(self, run: str, step: str | None, answer: Any, *, by: str = "") -> Outcome:
+        """Answer a question of a run, whichever process has it; one that none has takes the answer when it is resumed.
+
+        ``step`` is ``None`` for the only one. Raises ``ConfigError`` without a journal, ``NoSuchRun``, and
+        ``UsageError`` when there is no such open question, or the answer does not fit it.
+        """
+        from agentrt.runtime.durable import inquiry
+
+        journal = self._needed_journal()
+        question = await inquiry.find(journal, run, step)
+        posted = await inquiry.post(journal, question, plain(answer), now=self._wall, by=by)
+        return await inquiry.outcome(journal, posted)
 
     def _needed_journal(self) -> Journal:
         if self.journal is None:
