@@ -118,7 +118,7 @@ class Recorder:
         """The run has ended."""
         parts = [f'"status":"{status}"']
         if error is None:
-            parts.append(self._stored("the output of the run", value))
+            parts.append(self._stored(value))
         else:
             parts += [self._part("value", encode(error)), f'"error":{json.dumps(str(error))}']
         if step is not None:
@@ -130,19 +130,20 @@ class Recorder:
     # -- texts -------------------------------------------------------------------------------------------------------
 
     def _value(self, node: Node, value: Any) -> str:
-        return '"value":null' if value is None else self._stored(f"the result of step {node.id!r}", value, node.name)
+        return '"value":null' if value is None else self._stored(value, node)
 
-    def _stored(self, what: str, value: Any, name: str = "") -> str:
+    def _stored(self, value: Any, node: Node | None = None) -> str:
+        """``node`` whose result it is; the output of a run is not needed to resume it."""
         try:
             return self._part("value", encode(value))
         except Unstorable as error:
-            if name not in self._unstorable:
-                self._unstorable.add(name)
+            if node is not None and node.name not in self._unstorable:
+                self._unstorable.add(node.name)
                 _log.warning(
-                    "run %s: %s is %s, which a journal cannot hold; resumed, the run would have to make it again; "
-                    "return data (numbers, texts, lists, dataclasses, pydantic models)",
+                    "run %s: the result of step %r is %s, which a journal cannot hold; resumed, the run would have to "
+                    "make it again; return data (numbers, texts, lists, dataclasses, pydantic models)",
                     self._run,
-                    what,
+                    node.id,
                     error,
                 )
             return f'"unstorable":{json.dumps(str(error))}'
