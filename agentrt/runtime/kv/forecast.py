@@ -91,35 +91,62 @@ class Outlook:
         return [node for node in running if node not in holders]
 
     @cached_property
+    def _moving(self) -> list[Node]:
+        """Those of them that end by themselves: nobody knows when a person answers."""
+        return [node for node in self._running if node.kind != "question"]
+
+    @cached_property
+    def _asking(self) -> set[Node]:
+        """The steps inside which a person is asked."""
+        found: set[Node] = set()
+        for node in self._running:
+            above = node.parent if node.kind == "question" else None
+            while above is not None:
+                found.add(above)
+                above = above.parent
+        return found
+
+    @cached_property
     def _pending(self) -> list[Node]:
         """The turns that are called and wait for what they take."""
         return [node for node in self._live.values() if node.session and node.status in ("pending", "ready")]
 
     def session(self, session: SessionId, agent: str, last: Node | None) -> tuple[int | None, float | None]:
-        """Steps and seconds to the session's next turn; ``last`` is its last one."""
-        steps = self._called_steps(session)
+        """Steps and seconds to the session's next turn; ``last`` is its last one. None that waits for a person."""
+        called = [node for node in self._pending if node.session == session]
+        steps = self._called_steps(called)
         ways = self._ways_back().get(session, []) if last is not None else []
+        through = [node for node in ways if node.kind != "question"]
+        if (ways and not through) or (called and all(map(_after_a_person, called))):
+            return None, None
         if steps is None:
             found = [self._from(node, agent) for node in ways]
             steps = min((one for one in found if one is not None), default=None)
         if steps is None and not ways:
             steps = self._soonest(agent)
-        return steps, self._wait(steps, ways or self._running)
+        if steps == 1 and len(through) < len(ways):  # it needs all of them
+            return None, None
+        return steps, self._wait(steps, through or self._moving)
 
     def agent(self, agent: str) -> tuple[int | None, float | None]:
         """Steps and seconds to the next call of the agent that is not made yet."""
         steps = self._soonest(agent)
-        return steps, self._wait(steps, self._running)
+        return steps, self._wait(steps, self._moving)
+
+    def asks(self, node: Node) -> bool:
+        """Whether a person is asked inside the step, so that nobody knows when it ends."""
+        return node in self._asking
 
     def tools(self, last: Node | None, nodes: Mapping[StepId, Node]) -> tuple[ToolRun, ...]:
         """The tools that run between a session's last turn and its next one."""
         if last is None or last.session is None:
             return ()
         ways = self._ways_back().get(last.session, [])
+        if any(node.kind == "question" for node in ways):
+            return ()
         return tuple(ToolRun(node.name, node.word, self._elapsed(node)) for node in ways if node.kind == "tool")
 
-    def _called_steps(self, session: SessionId) -> int | None:
-        called = [node for node in self._pending if node.session == session]
+    def _called_steps(self, called: list[Node]) -> int | None:
         if not called:
             return None
         if self._called is None:
@@ -138,7 +165,7 @@ class Outlook:
         if not calls:
             return None
         if self._everywhere is None:
-            places = frozenset(place for node in self._running for place in self._forecast.places.stands(node))
+            places = frozenset(place for node in self._moving for place in self._forecast.places.stands(node))
             self._everywhere = self._forecast.places.steps(places) if places else {}
         return min((self._everywhere[one] for one in calls if one in self._everywhere), default=None)
 
@@ -177,6 +204,20 @@ def duration_name(node: Node) -> str | None:
     if node.kind == "llm":
         return TURN + node.name
     return STEP + node.name if node.kind == "python" else None
+
+
+def _after_a_person(node: Node) -> bool:
+    """Whether a called step waits for a question that is not answered."""
+    seen = {node}
+    queue = [node]
+    for one in queue:
+        if one.kind == "question":
+            return True
+        for before in one.inputs:
+            if before.ended is None and before not in seen and len(seen) < WAY_BACK:
+                seen.add(before)
+                queue.append(before)
+    return False
 
 
 def turns_before(node: Node) -> set[SessionId]:

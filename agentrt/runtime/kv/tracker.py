@@ -14,6 +14,9 @@ from agentrt.kvcache.policies.waits import tools_left
 from agentrt.runtime.kv.forecast import Forecast, Outlook, duration_name, turns_before
 from agentrt.types import Message, RunId, SessionId, StepId, ToolSpec, Usage
 
+PEOPLE_S: Final = 3600.0
+"""Seconds that a person is taken to need for an answer: long enough for nothing to be kept for it."""
+
 MOST_PROMPTS: Final = 256
 """Fixed prompts told apart in one run; a program that makes up one for each of its calls shares none of them."""
 
@@ -178,10 +181,12 @@ class Tracker:
             elif node.kind == "tool":
                 known.acting[node] = now
                 known.enter("acting", now)
-        if node.kind == "tool":
+        if node.kind in ("tool", "question"):
+            asks = node.kind == "question"
+            expected = PEOPLE_S if asks else self._estimators.durations.of(node.name, node.word).mean
             for session in turns_before(node):
                 if session in self._sessions:
-                    self._acts(self.run, session, self._estimators.durations.of(node.name, node.word).mean)
+                    self._acts(self.run, session, expected)
         self._moved(self, False)
 
     def _over(self, node: Node) -> None:
@@ -245,20 +250,21 @@ class Tracker:
                 yield self._fixed(subject, prompt, outlook, soonest)
 
     def _context(self, known: Tracked, outlook: Outlook, now: float) -> Context:
+        asks = any(map(outlook.asks, known.acting))
         tools = tuple(ToolRun(node.name, node.word, now - began) for node, began in known.acting.items())
-        steps, wait = self._expected(known, tools, outlook)
+        steps, wait = (None, None) if asks else self._expected(known, tools, outlook)
         return Context(
             subject=Subject("session", known.id),
             program=self.run,
             agent=known.prompt.agent,
-            phase=known.phase,
+            phase="waiting" if asks else known.phase,
             arrived=self._born,
             tokens=known.tokens,
             turns=known.turns,
             held=now - known.since,
             steps=steps,
             wait=wait,
-            tools=tools or outlook.tools(known.last, self._nodes),
+            tools=() if asks else tools or outlook.tools(known.last, self._nodes),
         )
 
     def _expected(
