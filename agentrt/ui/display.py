@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from agentrt.engine.progress import Progress, Silent
@@ -28,6 +29,10 @@ class Display(Protocol):
         """One more thing has happened."""
         ...
 
+    def aside(self) -> AbstractContextManager[None]:
+        """Inside, the terminal is free for somebody else: a person is asked something there."""
+        ...
+
     def close(self) -> None:
         """Nothing more will happen; give the terminal back. Closing twice is fine."""
         ...
@@ -47,6 +52,10 @@ class Quiet:
 
     def __call__(self, event: Event) -> None:
         """Show nothing."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Nothing is in the way."""
+        return nullcontext()
 
     def close(self) -> None:
         """Show nothing."""

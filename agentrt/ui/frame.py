@@ -36,7 +36,7 @@ _STATUS_STYLE: Final[dict[StepStatus, str]] = {
     "ready": "dim",
 }
 _KIND_STYLE: Final[dict[StepKind, str]] = {"agent": "bold", "program": "bold"}
-_TONE_STYLE: Final = {"quiet": "dim", "text": "dim italic", "bad": "red"}
+_TONE_STYLE: Final = {"quiet": "dim", "text": "dim italic", "ask": "yellow", "bad": "red"}
 _FRAMES_A_SECOND: Final = 10
 _COUNTS: Final = ("prompt", "cached", "new")
 _COUNT_WIDTH: Final = 8
@@ -133,9 +133,8 @@ class Frame:
         return Text(names.rjust(self.width - _TIME_WIDTH) + "time".rjust(_TIME_WIDTH), style="dim")
 
     def _line(self, row: Row, label: int, with_counts: bool) -> Text:
-        glyph = self.spin if row.status == "running" else _GLYPHS[row.status]
         line = Text(" " * (1 + 2 * row.depth))
-        line.append(glyph if row.kind != "join" else " ", style=_STATUS_STYLE[row.status])
+        line.append(self._glyph(row), style=_STATUS_STYLE[row.status])
         waiting = row.status in ("pending", "ready")
         name_style = "dim" if waiting else _KIND_STYLE.get(row.kind, "")
         line.append(
@@ -147,6 +146,13 @@ class Frame:
         line.append(counts)
         time = "" if row.seconds is None else duration(row.seconds)
         return line.append(time.rjust(_TIME_WIDTH), style="" if row.status == "running" else "dim")
+
+    def _glyph(self, row: Row) -> str:
+        if row.kind == "join":
+            return " "
+        if row.status != "running":
+            return _GLYPHS[row.status]
+        return "?" if row.kind == "question" else self.spin
 
     def _counts(self, row: Row) -> str:
         usage = row.usage

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
@@ -59,8 +60,19 @@ class LiveDisplay:
             if isinstance(event, RunStarted):
                 self._zero = self._clock()
             self._view.apply(event)
-            if isinstance(event, StepText):
+            if isinstance(event, StepText) and not self._is_question(event):
                 self.activity.close()  # a model speaks: what was being started is there
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the picture away, and draw it again afterwards."""
+        self._live.transient = True
+        self._quietly(self._live.stop)
+        try:
+            yield
+        finally:
+            self._live.transient = False
+            self._quietly(self._live.start)
 
     def close(self) -> None:
         """Draw the last picture and give the terminal back."""
@@ -76,6 +88,10 @@ class LiveDisplay:
             self._console.print()
 
         self._quietly(write)
+
+    def _is_question(self, event: StepText) -> bool:
+        step = self._view.steps.get(event.step)
+        return step is not None and step.kind == "question"
 
     def _draw(self) -> Text:
         """The picture of this moment."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TextIO
 
 from agentrt.engine.progress import Lines, Progress
@@ -10,7 +10,7 @@ from agentrt.events import Event, RunStarted, StepAdded, StepEnded, StepRetried,
 from agentrt.runtime import RunResult
 from agentrt.types import StepId, StepKind
 from agentrt.ui.summary import summary_lines
-from agentrt.ui.words import called, cut, duration, tokens
+from agentrt.ui.words import called, cut, duration, one_line, tokens
 
 
 class Plain:
@@ -39,8 +39,14 @@ class Plain:
                 self._write(f"{event.at:8.2f} s  {event.step} failed, again in {wait}: {event.error}")
             case StepEnded() if self._kinds.get(event.step) != "join":
                 self._write(f"{event.at:8.2f} s  {self._ending(event)}")
+            case StepText() if self._kinds.get(event.step) == "question":
+                self._write(f"{event.at:8.2f} s  {event.step} asks: {one_line(event.text)}")
             case StepText():
                 self.progress.close()  # a model speaks: what was being started is there
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Lines go on; what is asked stands between them."""
+        return nullcontext()
 
     def close(self) -> None:
         """The run has ended; what is still being started for it has not come to its end."""
@@ -55,6 +61,8 @@ class Plain:
         if event.step not in self._kinds:  # the program itself
             return
         self._started.setdefault(event.step, event.at)
+        if self._kinds[event.step] == "question":  # what it asks comes next
+            return
         again = f", attempt {event.attempt}" if event.attempt > 1 else ""
         self._write(f"{event.at:8.2f} s  {event.step} started{again}")
 

@@ -10,8 +10,8 @@ from agentrt.types import FINISHED, StepKind, StepStatus, Usage
 from agentrt.ui.model import GroupView, RunView, StepView
 from agentrt.ui.words import counted, duration, one_line
 
-Tone: TypeAlias = Literal["quiet", "text", "bad"]
-"""How a detail is meant: a remark, streamed text (whose end matters), or an error."""
+Tone: TypeAlias = Literal["quiet", "text", "ask", "bad"]
+"""How a detail is meant: a remark, streamed text (whose end matters), a question to a person, or an error."""
 
 _WORDS: Final[dict[StepStatus, str]] = {
     "done": "done",
@@ -117,6 +117,8 @@ def _detail(view: RunView, step: StepView, now: float) -> tuple[str, Tone]:
 
 def _running(step: StepView) -> tuple[str, Tone]:
     text = one_line(step.tail)
+    if step.kind == "question":
+        return text, "ask"
     if text:
         return text, "text"
     return (f"attempt {step.attempt}" if step.attempt > 1 else ""), "quiet"
