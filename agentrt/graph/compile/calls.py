@@ -15,7 +15,10 @@ from agentrt.graph.compile.methods import METHODS
 from agentrt.graph.compile.reader import Reader
 from agentrt.graph.compile.steps import Arguments, call_step, controls, turn
 from agentrt.graph.compile.unbound import check_bound
-from agentrt.graph.compile.values import PLAIN, Value, both, choose, items, many
+from agentrt.graph.compile.values import PLAIN, StepDef, Value, both, choose, items, many
+
+QUESTIONS: Final = frozenset({"approve", "ask", "choose", "fill"})
+"""The functions of agentrt that ask a person; any number of calls share their names."""
 
 
 def read_call(reader: Reader, node: ast.Call) -> Value:
@@ -103,6 +106,8 @@ def _call_own(reader: Reader, name: str, call: Arguments) -> Value:
         return maker(reader, call.node, name, call.first("function"))
     if name == "Agent":
         return define_agent(reader, call.node)
+    if name in QUESTIONS:
+        return call_step(reader, StepDef(name, "question", reader.place(call.node), dynamic=True), call)
     if name == "each":
         return PLAIN if reader.known else _each(reader, call)  # it starts when it is waited for
     return Value(waits=call.waits)
