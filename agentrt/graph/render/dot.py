@@ -7,7 +7,14 @@ from typing import Final
 
 from agentrt.graph.render.model import Drawing, DrawnEdge, DrawnNode, clean
 
-_SHAPES: Final = {"branch": "diamond", "loop": "hexagon", "join": "circle", "start": "oval", "end": "oval"}
+_SHAPES: Final = {
+    "branch": "diamond",
+    "loop": "hexagon",
+    "join": "circle",
+    "start": "oval",
+    "end": "oval",
+    "question": "note",
+}
 _STYLES: Final = {"control": "dashed", "back": "dotted", "except": "dashed"}
 
 

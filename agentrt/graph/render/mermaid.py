@@ -14,6 +14,7 @@ _SHAPES: Final = {
     "loop": ("{{", "}}"),
     "join": ("((", "))"),
     "tool": ("[/", "/]"),
+    "question": (">", "]"),
 }
 _PLAIN: Final = frozenset({"data", "then", "else", "case", "body", "exit", "except"})
 
