@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sqlalchemy import delete, func, insert, literal, select, update
@@ -13,10 +13,16 @@ from agentrt.errors import NoSuchRun, RunTaken
 from agentrt.store import schema
 from agentrt.store.owners import alive
 from agentrt.store.rows import Entry, Letter, OwnerRow, RunRow, StoredStatus
+from agentrt.store.writer import clean
 from agentrt.types import RunId, StepId
 
 _RUNS: Final = schema.runs.c
 _ENTRIES: Final = schema.entries.c
+_SHOWN: Final = 8
+"""Runs named in a message."""
+
+_AT_ONCE: Final = 500
+"""Runs named in one query; databases limit that."""
 
 
 async def find_run(connection: AsyncConnection, name: str) -> RunRow:
@@ -27,13 +33,14 @@ async def find_run(connection: AsyncConnection, name: str) -> RunRow:
     if name == "last":
         found = await list_runs(connection, limit=1)
     else:
-        query = select(schema.runs).where(_RUNS.id.startswith(name, autoescape=True)).order_by(_RUNS.wall.desc())
-        found = [RunRow(*row) for row in await connection.execute(query.limit(9))]
-        found = [row for row in found if row.id == name] or found
-    if len(found) == 1:
+        begins = func.substr(_RUNS.id, 1, len(name)) == name  # LIKE would not tell a from A in SQLite
+        query = select(schema.runs).where(begins).order_by((_RUNS.id == name).desc(), _RUNS.wall.desc(), _RUNS.id)
+        found = [RunRow(*row) for row in await connection.execute(query.limit(_SHOWN + 1))]
+    if found and (len(found) == 1 or found[0].id == name):
         return found[0]
     if found:
-        raise NoSuchRun(f"{len(found)} runs begin with {name!r}: {', '.join(row.id for row in found)}; give more of it")
+        some = ", ".join(row.id for row in found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
+        raise NoSuchRun(f"several runs begin with {name!r}: {some}; give more of it")
     raise NoSuchRun(f"the journal holds no run {name!r}; `agentrt runs list` shows those it holds")
 
 
@@ -73,11 +80,12 @@ async def owner_of(connection: AsyncConnection, run: RunRow) -> OwnerRow | None:
     query = select(schema.owners).where(schema.owners.c.id == run.owner)
     row = (await connection.execute(query)).one_or_none()
     owner = OwnerRow(*row) if row else None
-    return owner if owner is not None and alive(owner, time.time()) else None
+    return owner if owner is not None and alive(owner, await _now(connection)) else None
 
 
 async def claim(connection: AsyncConnection, run: RunRow, me: OwnerRow) -> None:
     """Make the run this process's own. Raises ``RunTaken`` when another one lives that has it, or was quicker."""
+    await beat(connection, me)  # nobody has a run who is not known to live
     owner = await owner_of(connection, run)
     if owner is not None and owner.id != me.id:
         raise RunTaken(_has_it(run, owner))
@@ -92,8 +100,9 @@ async def release(connection: AsyncConnection, run: RunId, me: OwnerRow) -> None
     await connection.execute(update(schema.runs).where(_RUNS.id == run, _RUNS.owner == me.id).values(owner=None))
 
 
-async def beat(connection: AsyncConnection, me: OwnerRow, now: float) -> None:
+async def beat(connection: AsyncConnection, me: OwnerRow) -> None:
     """Give a sign of life, and enter this process first if it is not there."""
+    now = await _now(connection)
     seen = update(schema.owners).where(schema.owners.c.id == me.id).values(beat=now)
     if (await connection.execute(seen)).rowcount == 0:
         await connection.execute(insert(schema.owners), me._replace(beat=now)._asdict())
@@ -106,14 +115,17 @@ async def forget(connection: AsyncConnection, me: OwnerRow) -> None:
 
 async def post(connection: AsyncConnection, run: RunId, kind: str, step: StepId, data: str, now: float) -> None:
     """Leave a letter for the process that has the run, or will."""
-    row = {"run": run, "kind": kind, "step": step, "data": data, "wall": now}
+    row = {"run": run, "kind": kind, "step": clean(step), "data": clean(data), "wall": now}
     await connection.execute(insert(schema.mail), row)
 
 
 async def letters(connection: AsyncConnection, runs: Sequence[RunId]) -> list[Letter]:
     """What waits for these runs, the oldest first."""
-    query = select(schema.mail).where(schema.mail.c.run.in_(runs)).order_by(schema.mail.c.id)
-    return [Letter(*row) for row in await connection.execute(query)]
+    found: list[Letter] = []
+    for some in _some(runs):
+        query = select(schema.mail).where(schema.mail.c.run.in_(some))
+        found += [Letter(*row) for row in await connection.execute(query)]
+    return sorted(found)
 
 
 async def discard(connection: AsyncConnection, letter: Letter) -> None:
@@ -134,8 +146,7 @@ async def copy_run(connection: AsyncConnection, source: RunRow, new: RunRow, ent
 
 async def delete_runs(connection: AsyncConnection, runs: Sequence[RunId]) -> None:
     """Delete runs whole."""
-    for start in range(0, len(runs), 500):
-        some = runs[start : start + 500]
+    for some in _some(runs):
         for table in (schema.entries, schema.bodies, schema.mail):
             await connection.execute(delete(table).where(table.c.run.in_(some)))
         await connection.execute(delete(schema.runs).where(_RUNS.id.in_(some)))
@@ -143,15 +154,23 @@ async def delete_runs(connection: AsyncConnection, runs: Sequence[RunId]) -> Non
 
 async def counts(connection: AsyncConnection, runs: Sequence[RunId]) -> dict[RunId, dict[str, int]]:
     """How many entries of each kind runs have."""
-    query = (
-        select(_ENTRIES.run, _ENTRIES.kind, func.count())
-        .where(_ENTRIES.run.in_(runs))
-        .group_by(_ENTRIES.run, _ENTRIES.kind)
-    )
+    query = select(_ENTRIES.run, _ENTRIES.kind, func.count()).group_by(_ENTRIES.run, _ENTRIES.kind)
     found: dict[RunId, dict[str, int]] = {run: {} for run in runs}
-    for run, kind, number in await connection.execute(query):
-        found[run][kind] = number
+    for some in _some(runs):
+        for run, kind, number in await connection.execute(query.where(_ENTRIES.run.in_(some))):
+            found[run][kind] = number
     return found
+
+
+def _some(runs: Sequence[RunId]) -> Iterator[Sequence[RunId]]:
+    return (runs[start : start + _AT_ONCE] for start in range(0, len(runs), _AT_ONCE))
+
+
+async def _now(connection: AsyncConnection) -> float:
+    """The time by the clock that all see who have this journal: the server's, or this machine's for a file."""
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    return float((await connection.execute(select(func.extract("epoch", func.clock_timestamp())))).scalar_one())
 
 
 def _has_it(run: RunRow, owner: OwnerRow) -> str:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, cast
 
 from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from agentrt.errors import ConfigError, JournalError
 from agentrt.store import archive, schema
 from agentrt.store.owners import BEAT_S, myself
+from agentrt.store.rows import RunRow
 from agentrt.store.writer import PATIENCE_S, Commits, Writer
+from agentrt.types import RunId
 
 if TYPE_CHECKING:
     from agentrt.store.sqlite import SQLiteCommits, Sync
@@ -43,7 +47,9 @@ class Journal:
         self._engine: AsyncEngine | None = None
         self._commits: Commits | None = None
         self._writer: Writer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._beating: asyncio.Task[None] | None = None
+        self._releasing: set[RunId] = set()
         self._migrated = False
 
     def __str__(self) -> str:
@@ -64,11 +70,33 @@ class Journal:
         A file is created at once, which raises ``JournalError`` when it cannot be; a server is connected to by the
         first commit.
         """
+        loop = asyncio.get_running_loop()
         if self._writer is None:
-            loop = asyncio.get_running_loop()
-            self._writer = Writer(self._open_commits(), loop, patience=self._patience)
-            self._beating = loop.create_task(self._beat())
+            self._writer = Writer(self._open_commits(), loop, self.me, patience=self._patience)
+            self._beating = loop.create_task(self._beat(), name="agentrt-journal", context=Context())
+            self._loop = loop
+        elif self._loop is not loop:
+            raise JournalError(
+                f"the journal {self} is open in another event loop; close it there, or make one for each loop"
+            )
         return self._writer
+
+    async def claim(self, row: RunRow) -> None:
+        """Make a run this process's own, to go on with it. Raises ``RunTaken`` when it is being run."""
+        writer = self.writer()
+        writer.reserve(row.id)
+        try:
+            async with self.connect(write=True) as connection:
+                await archive.claim(connection, row, self.me)
+        except BaseException:
+            writer.leave(row.id)
+            raise
+
+    async def release(self, run: RunId) -> None:
+        """The run is nobody's again: now, or as soon as the journal can be written."""
+        self._releasing.add(run)
+        with suppress(JournalError):
+            await self._release()
 
     @asynccontextmanager
     async def connect(self, *, write: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -88,16 +116,17 @@ class Journal:
 
     async def close(self) -> None:
         """Commit what was put, and let go of files and connections."""
-        if self._beating is not None:
-            self._beating.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._beating
-        if self._writer is not None:
-            with suppress(JournalError):  # every run has been told of it
-                await self._writer.flush()
-                async with self.connect(write=True) as connection:
-                    await archive.forget(connection, self.me)
-        await self._let_go()
+        try:
+            if self._beating is not None:
+                self._beating.cancel()
+                await asyncio.wait({self._beating})
+            if self._writer is not None:
+                with suppress(JournalError):  # every run has been told of it
+                    await self._writer.flush()
+                    async with self.connect(write=True) as connection:
+                        await archive.forget(connection, self.me)
+        finally:
+            await self._let_go()
 
     async def __aenter__(self) -> Self:
         return self
@@ -146,13 +175,11 @@ class Journal:
 
     def _new_engine(self) -> AsyncEngine:
         if not self._is_file:
-            try:
-                return create_async_engine(self._url, pool_pre_ping=True)
-            except ModuleNotFoundError as error:
-                raise ConfigError(
-                    f"the journal {self} needs a driver that is not installed: pip install 'agentrt[postgres]'"
-                ) from error
+            from agentrt.store.postgres import engine_of
+
+            return engine_of(self._url)
         engine = create_async_engine(self._url, connect_args={"timeout": 30, "isolation_level": None})
+        event.listen(engine.sync_engine, "connect", partial(_prepare, self._sync))
         event.listen(engine.sync_engine, "begin", _begin)
         return engine
 
@@ -161,8 +188,23 @@ class Journal:
         while True:
             with suppress(JournalError):
                 async with self.connect(write=True) as connection:
-                    await archive.beat(connection, self.me, time.time())
+                    await archive.beat(connection, self.me)
+                await self._release()
             await asyncio.sleep(BEAT_S)
+
+    async def _release(self) -> None:
+        for run in list(self._releasing):
+            async with self.connect(write=True) as connection:
+                await archive.release(connection, run, self.me)
+            self._releasing.discard(run)
+
+
+def _prepare(sync: Sync, connection: DBAPIConnection, _: object) -> None:
+    """As in ``sqlite``: nothing waits for the disk that need not, so that nobody waits for the lock meanwhile."""
+    cursor = connection.cursor()
+    for setting in (f"synchronous={sync}", "wal_autocheckpoint=0"):
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()
 
 
 def _begin(connection: Connection) -> None:

@@ -9,12 +9,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from agentrt.types import RunId, RunStatus, StepId
 
 EntryKind: TypeAlias = Literal[
-    "called", "begun", "asked", "answered", "text", "retried", "ended", "edited", "resumed", "over"
+    "called", "begun", "sent", "asked", "answered", "text", "retried", "ended", "edited", "resumed", "over"
 ]
-"""called: a step is in the graph; begun: an attempt starts; asked: a person was asked something; answered: an answer
-was taken, or did not fit; text: a piece of streamed text was handed on; retried: an attempt failed and another follows;
-ended: a step's final status; edited: the graph was changed from outside; resumed: another process went on from here;
-over: the run's end, or that it was put aside."""
+"""called: a step is in the graph; begun: an attempt starts; sent: a model was sent something; asked: a person was asked
+something; answered: an answer was taken, or did not fit; text: a piece of streamed text was handed on; retried: an
+attempt failed and another follows; ended: a step's final status; edited: the graph was changed from outside; resumed:
+another process went on from here; over: the run's end, or that it was put aside."""
 
 StoredStatus: TypeAlias = RunStatus
 """``running`` also of a run whose process died; ``waiting`` of one that was put aside until a person answers."""
@@ -89,24 +89,36 @@ class Letter(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """What is committed together. ``bodies`` are large texts by run and hash; ``then`` is called in order after it."""
+    """What is committed together. ``owner`` is entered unless it is there; ``bodies`` are large texts by run and hash,
+    ``size`` counts their characters; ``then`` is called in order after it, each for its run."""
 
     number: int
+    owner: OwnerRow | None = None
     runs: list[RunRow] = field(default_factory=list)
     changes: list[RunChange] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     bodies: dict[tuple[RunId, str], str] = field(default_factory=dict)
-    then: list[Callable[[], Any]] = field(default_factory=list)
+    size: int = 0
+    then: list[tuple[RunId, Callable[[], Any]]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.entries or self.runs or self.changes or self.then)
 
-    def of(self, run: RunId) -> Batch:
-        """The part that belongs to one run, without ``then``."""
+    @property
+    def about(self) -> list[RunId]:
+        """The runs that something is said of."""
+        rows = (*(row.id for row in self.runs), *(row.id for row in self.changes))
+        return list(dict.fromkeys((*rows, *(entry.run for entry in self.entries))))
+
+    def only(self, wanted: Callable[[RunId], bool]) -> Batch:
+        """The part that belongs to these runs."""
         return Batch(
             self.number,
-            [row for row in self.runs if row.id == run],
-            [row for row in self.changes if row.id == run],
-            [row for row in self.entries if row.run == run],
-            {key: text for key, text in self.bodies.items() if key[0] == run},
+            self.owner,
+            [row for row in self.runs if wanted(row.id)],
+            [row for row in self.changes if wanted(row.id)],
+            [row for row in self.entries if wanted(row.run)],
+            {key: text for key, text in self.bodies.items() if wanted(key[0])},
+            self.size,
+            [(run, then) for run, then in self.then if wanted(run)],
         )

@@ -90,6 +90,7 @@ mail: Final = Table(
     Column("step", Text, nullable=False),
     Column("data", Text, nullable=False),
     Column("wall", Float, nullable=False),
+    sqlite_autoincrement=True,  # a number is not given again, so that it names one letter
 )
 
 
@@ -118,6 +119,11 @@ def migrate(
         step(connection)
     if found < len(migrations):
         _set_version(connection, len(migrations))
+
+
+def current(connection: Connection) -> bool:
+    """Whether the journal is of this version."""
+    return _version(connection) == len(MIGRATIONS)
 
 
 def _version(connection: Connection) -> int:

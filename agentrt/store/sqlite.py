@@ -2,8 +2,8 @@
 
 In WAL mode with ``synchronous=NORMAL`` a commit only writes to the page cache: tens of microseconds, less than handing
 it to a thread costs. So it is done in the event loop itself, without waiting for any lock; whenever it cannot be done
-at once (another process writes, the disk is full) it is done in a thread that may wait. Checkpoints, which move the log
-into the file and wait for the disk, are always done there.
+at once (another process writes, the disk is full, it is large) it is done in a thread that may wait. Checkpoints, which
+move the log into the file and wait for the disk, are always done there.
 """
 
 from __future__ import annotations
@@ -19,17 +19,24 @@ from typing import Final, Literal
 
 from sqlalchemy import create_engine, insert, update
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.expression import Executable, bindparam
 
 from agentrt.errors import JournalError
 from agentrt.store import schema
 from agentrt.store.rows import Batch
-from agentrt.store.writer import Collision, Passing
+from agentrt.store.writer import Collision, Passing, Unfit
 
 Sync = Literal["normal", "full"]
 
 _LOCK_WAIT_S: Final = 10.0
+_READERS_WAIT_S: Final = 0.2
+"""Seconds for which the end of a checkpoint waits for readers of the log; while it does, nobody can write."""
+
+_LARGE: Final = 1 << 20
+"""Characters from which on a group is written elsewhere: a megabyte takes about a millisecond."""
+
 _CHECKPOINT_EVERY: Final = 4_000
 """Entries between two checkpoints; about a megabyte of log."""
 
@@ -46,13 +53,22 @@ _LATER: Final = frozenset(
 )
 
 
+_TAKEN: Final = frozenset({sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE})
+_DAMAGED: Final = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+)
+_FAILURES: Final = (sqlite3.Error, UnicodeError, OverflowError)
+
+
 def _sql(statement: Executable) -> str:
     return str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark")))  # type: ignore[attr-defined]
 
 
+_INSERT_OWNER: Final = _sql(insert(schema.owners).prefix_with("OR IGNORE"))
 _INSERT_RUN: Final = _sql(insert(schema.runs))
 _INSERT_ENTRY: Final = _sql(insert(schema.entries))
 _INSERT_BODY: Final = _sql(insert(schema.bodies).prefix_with("OR IGNORE"))
+_WRITE_ANYTHING: Final = f"PRAGMA user_version={len(schema.MIGRATIONS)}"
 _CHANGE_RUN: Final = _sql(
     update(schema.runs)
     .where(schema.runs.c.id == bindparam("run"))
@@ -66,6 +82,7 @@ class SQLiteCommits:
     def __init__(self, path: Path, *, sync: Sync = "normal") -> None:
         self.path = path
         self._sync = sync
+        self._aside = True  # commits are made in a thread
         self._fast: sqlite3.Connection | None = None
         self._slow: sqlite3.Connection | None = None
         self._since_checkpoint = 0
@@ -78,16 +95,18 @@ class SQLiteCommits:
             _prepare(self.path)
             self._fast = self._connect(0)
             self._slow = self._connect(_LOCK_WAIT_S)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
             raise JournalError(
-                f"the journal {str(self.path)!r} cannot be opened: {error}; name a file that can be written, with "
-                f"AGENTRT_JOURNAL or --journal"
+                f"the journal {str(self.path)!r} cannot be opened: {getattr(error, 'orig', None) or error}; name a "
+                f"file that can be written, with AGENTRT_JOURNAL or --journal"
             ) from error
+        self._aside = self._sync == "full"
 
     def close(self) -> None:
-        """Close the file; what was committed is in it."""
+        """Close the file; what was committed is in it, and the log is gone if nobody else has it open."""
         if self._checkpoint is not None:
             self._checkpoint.join()
+        self._aside = True
         for connection in (self._fast, self._slow):
             if connection is not None:
                 connection.close()
@@ -95,13 +114,12 @@ class SQLiteCommits:
 
     def commit_now(self, batch: Batch) -> bool:
         """Commit in the calling thread if nobody else writes and nothing waits for the disk."""
-        if self._sync == "full" or self._fast is None:
+        if self._aside or batch.size > _LARGE:
             return False
+        assert self._fast is not None, "open() comes first"
         try:
             self._write(self._fast, batch)
-        except sqlite3.IntegrityError as error:
-            raise Collision from error
-        except sqlite3.Error:
+        except _FAILURES:
             return False  # the thread finds out what it is, and whether it passes
         return True
 
@@ -113,20 +131,25 @@ class SQLiteCommits:
         assert self._slow is not None, "open() comes first"
         try:
             self._write(self._slow, batch)
-        except sqlite3.IntegrityError as error:
-            raise Collision from error
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             raise self._judged(error) from error
 
-    def _judged(self, error: sqlite3.Error) -> Exception:
-        if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _LATER:
+    def _judged(self, error: Exception) -> Exception:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code in _TAKEN:
+            return Collision()
+        if code & 0xFF in _LATER:
             return Passing(f"{str(self.path)!r}: {error}")
-        return JournalError(f"the journal {str(self.path)!r} cannot be written: {error}; name another one")
+        if code & 0xFF in _DAMAGED:
+            return JournalError(f"the journal {str(self.path)!r} cannot be written: {error}; name another one")
+        return Unfit(str(error))
 
     def _write(self, connection: sqlite3.Connection, batch: Batch) -> None:
         execute = connection.execute
         execute("BEGIN IMMEDIATE")
         try:
+            if batch.owner is not None:
+                execute(_INSERT_OWNER, batch.owner)
             if batch.runs:
                 connection.executemany(_INSERT_RUN, batch.runs)
             if batch.bodies:
@@ -147,24 +170,29 @@ class SQLiteCommits:
 
     def _begin_checkpoint(self) -> None:
         if self._checkpoint is None or not self._checkpoint.is_alive():
-            self._checkpoint = threading.Thread(target=_checkpoint, args=(self.path,), name="agentrt-checkpoint")
+            self._checkpoint = threading.Thread(target=self._move_log, name="agentrt-checkpoint")
             self._checkpoint.start()
+
+    def _move_log(self) -> None:
+        """Move the log into the file, so that it begins anew: most of it while others write, the rest while they wait.
+
+        Left to itself under a constant load, the log would never be empty, and grow for ever. The first to write into
+        the new log waits for the disk: that is done here, and meanwhile no commit in the loop.
+        """
+        with suppress(sqlite3.Error), closing(self._connect(_READERS_WAIT_S)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._aside = True
+            try:
+                connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+                connection.execute(_WRITE_ANYTHING)
+            finally:
+                self._aside = self._sync == "full"
 
     def _connect(self, wait: float) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=wait, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA synchronous={self._sync}")
         connection.execute("PRAGMA wal_autocheckpoint=0")
         return connection
-
-
-def _checkpoint(path: Path) -> None:
-    """Move the log into the file, so that it begins anew: most of it while others write, the rest while they wait.
-
-    Left to itself under a constant load, the log would never be empty, and grow for ever.
-    """
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
 
 def _prepare(path: Path) -> None:
@@ -178,6 +206,8 @@ def _prepare(path: Path) -> None:
         raw = connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection), "made above"
         _wal(raw)
+        if schema.current(connection):
+            return  # nobody is waited for
         raw.execute("BEGIN IMMEDIATE")
         try:
             schema.migrate(connection, repr(str(path)))
@@ -189,12 +219,16 @@ def _prepare(path: Path) -> None:
 
 def _wal(connection: sqlite3.Connection) -> None:
     """Switch to WAL; SQLite does not wait for others while it does, so this does."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + _LOCK_WAIT_S
     while True:
         try:
-            if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal":
-                return
-        except sqlite3.OperationalError:
-            if time.monotonic() >= until:
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise
+            mode = str(error)
+        if mode == "wal":
+            return
+        if time.monotonic() >= until:
+            raise OSError(f"it cannot be switched to WAL ({mode}), as on a network drive")
         time.sleep(0.01)

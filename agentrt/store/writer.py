@@ -2,6 +2,10 @@
 
 What is put within one turn of the event loop is committed together. ``then`` of each entry is called when its group
 is on disk, in the order in which they were put, all of one group in one turn of the loop.
+
+A run of which an entry cannot be written is lost: it is told so, nothing further of it is written, and nothing of it
+that is not on disk is handed on. The others go on. When nothing can be written for too long, all runs are lost; those
+that begin later try again.
 """
 
 from __future__ import annotations
@@ -10,10 +14,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sized
 from functools import partial
+from operator import eq
 from typing import Any, Final, Protocol
 
 from agentrt.errors import JournalError, RunTaken
-from agentrt.store.rows import Batch, Entry, RunChange, RunRow
+from agentrt.store.rows import Batch, Entry, OwnerRow, RunChange, RunRow
 from agentrt.types import RunId
 
 _log = logging.getLogger("agentrt")
@@ -41,6 +46,10 @@ class Collision(Exception):
     """Somebody else has written an entry of that number."""
 
 
+class Unfit(Exception):
+    """The database does not take what the entries say; the message says why."""
+
+
 class Passing(Exception):
     """The journal cannot be written now; it may be, later. The message says why."""
 
@@ -49,25 +58,33 @@ class Commits(Protocol):
     """How a group gets onto the disk."""
 
     def commit_now(self, batch: Batch) -> bool:
-        """Commit within microseconds, or do nothing and return ``False``. Raises ``Collision``."""
+        """Commit within microseconds, or do nothing and return ``False``. Raises ``Collision`` or ``Unfit``."""
 
     async def commit(self, batch: Batch) -> None:
-        """Commit, however long it takes. Raises ``Collision``, ``Passing``, or ``JournalError`` for good."""
+        """Commit, however long it takes. Raises ``Collision``, ``Unfit``, ``Passing``, or ``JournalError`` for good.
+
+        What is refused is refused as a whole.
+        """
+
+
+_NOBODY: Final = RunId("")
 
 
 class Writer:
-    """One for each process and journal. Not for use from other threads than the event loop's."""
+    """One for each process, ``me``, and journal. Not for use from other threads than the event loop's."""
 
     def __init__(
         self,
         commits: Commits,
         loop: asyncio.AbstractEventLoop,
+        me: OwnerRow,
         *,
         lazy: float = LAZY_S,
         patience: float = PATIENCE_S,
     ) -> None:
         self._commits = commits
         self._loop = loop
+        self._me = me
         self._lazy = lazy
         self._patience = patience
         self._batch = Batch(1)
@@ -76,35 +93,46 @@ class Writer:
         self._ticking = False
         self._landing = False
         self._ready = about_to_happen(loop)
-        self._lost: dict[RunId, Callable[[JournalError], None]] = {}
-        self._broken: JournalError | None = None
+        self._followed: dict[RunId, Callable[[JournalError], None]] = {}
+        self._gone: set[RunId] = set()
+        self._flushes: set[asyncio.Future[None]] = set()
 
     @property
     def batch(self) -> int:
         """The number of the group that the next entry belongs to."""
         return self._batch.number
 
+    def reserve(self, run: RunId) -> None:
+        """A run will begin to write. Raises ``RunTaken`` when this process is running it already."""
+        if run in self._followed:
+            raise RunTaken(f"run {run} is being run by this very process; wait for it, or cancel it")
+        self._followed[run] = _ignore
+
     def follow(self, run: RunId, lost: Callable[[JournalError], None]) -> None:
         """A run begins to write; ``lost`` is called if it can no longer: another process has it, or nothing can."""
-        self._lost[run] = lost
+        self._followed[run] = lost
+        self._gone.discard(run)
 
     def leave(self, run: RunId) -> None:
         """The run writes nothing further."""
-        self._lost.pop(run, None)
+        self._followed.pop(run, None)
 
     def started(self, row: RunRow) -> None:
         """A new run."""
-        self._batch.runs.append(row)
+        self._batch.owner = self._me
+        self._batch.runs.append(row._replace(target=clean(row.target), program=clean(row.program)))
         self._later()
 
     def changed(self, row: RunChange) -> None:
         """How a run stands; with the entries put beside it or not at all."""
-        self._batch.changes.append(row)
+        self._batch.changes.append(row._replace(error=row.error and clean(row.error)))
         self._later()
 
     def keep(self, run: RunId, hash_: str, text: str) -> None:
         """A body that an entry of this group refers to."""
-        self._batch.bodies[run, hash_] = text
+        batch = self._batch
+        batch.bodies[run, hash_] = text
+        batch.size += len(text)
 
     def put(self, entry: Entry) -> None:
         """An entry that nobody waits for."""
@@ -120,7 +148,7 @@ class Writer:
         """
         batch = self._batch
         batch.entries.append(entry)
-        batch.then.append(then)
+        batch.then.append((entry.run, then))
         if self._soon:
             return
         if not self._ready and not self._landing:
@@ -130,16 +158,15 @@ class Writer:
             self._loop.call_soon(self._flush)
 
     async def flush(self) -> None:
-        """Wait until everything put so far is on disk. Raises ``JournalError`` when that cannot be."""
-        if self._broken is not None:
-            raise self._broken
+        """Wait until everything put so far is on disk, but for what is lost. Raises ``JournalError`` if all is."""
         done = self._loop.create_future()
-        self._batch.then.append(partial(_resolve, done))
+        self._flushes.add(done)
+        self._batch.then.append((_NOBODY, partial(_resolve, done)))
         self._flush()
-        while not done.done():
-            await asyncio.wait({done, *({self._task} if self._task else ())}, return_when=asyncio.FIRST_COMPLETED)
-            if self._broken is not None:
-                raise self._broken
+        try:
+            await done
+        finally:
+            self._flushes.discard(done)
 
     # -- committing --------------------------------------------------------------------------------------------------
 
@@ -156,14 +183,16 @@ class Writer:
 
     def _flush(self) -> None:
         self._soon = False
-        if self._task is not None or not self._batch or self._broken is not None:
+        if self._task is not None or not self._batch:
             return  # a commit under way is followed by the next
         batch, self._batch = self._batch, Batch(self._batch.number + 1)
+        if self._gone:
+            batch = self._kept(batch)
         try:
             if self._commits.commit_now(batch):
                 self._landed(batch)
                 return
-        except Collision:
+        except (Collision, Unfit):
             pass  # found out about below, run by run
         self._task = self._loop.create_task(self._elsewhere(batch))
         self._task.add_done_callback(self._next)
@@ -171,65 +200,91 @@ class Writer:
     def _landed(self, batch: Batch) -> None:
         self._landing = True  # what is put meanwhile comes after all of this group
         try:
-            for then in batch.then:
+            for _, then in batch.then:
                 then()
         finally:
             self._landing = False
 
     def _next(self, task: asyncio.Task[None]) -> None:
         self._task = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            self._give_up(JournalError("the journal's writer was cancelled; resume its runs: agentrt runs list"))
+        elif (error := task.exception()) is not None:
             _log.error("the journal's writer failed", exc_info=error)
-            self._break(JournalError(f"the journal cannot be written: {error!r}"))
+            self._give_up(JournalError(f"the journal cannot be written: {error!r}"))
         if self._batch:
             self._flush()
 
     async def _elsewhere(self, batch: Batch) -> None:
-        """Commit in another thread or on another machine, again and again while that may help."""
-        until = self._loop.time() + self._patience
+        """Commit in another thread or on another machine."""
+        try:
+            try:
+                await self._persist(batch)
+            except (Collision, Unfit):
+                await self._one_by_one(batch)
+                batch = self._kept(batch)
+        except JournalError as error:
+            self._give_up(error)
+        else:
+            self._landed(batch)
+
+    async def _one_by_one(self, batch: Batch) -> None:
+        """One run of the group cannot be written: the others go on."""
+        for run in batch.about:
+            try:
+                await self._persist(batch.only(partial(eq, run)))
+            except Collision:
+                self._lose(run, RunTaken(f"run {run} was taken over by another process; this one stopped"))
+            except Unfit as error:
+                self._lose(run, JournalError(f"run {run} cannot go on: the journal does not take its entries: {error}"))
+
+    async def _persist(self, batch: Batch) -> None:
+        """Commit, again and again while that may help. Raises what is left: ``JournalError`` when it never did."""
+        began = self._loop.time()
         wait = _FIRST_WAIT_S
         while True:
             try:
                 await self._commits.commit(batch)
-            except Collision:
-                await self._one_by_one(batch)
-                return
             except Passing as error:
-                if self._loop.time() >= until:
-                    self._break(_gave_up(error, self._patience))
-                    return
+                left = began + self._patience - self._loop.time()
+                if left <= 0:
+                    raise _gave_up(error, self._patience) from error
                 if wait == _FIRST_WAIT_S:
                     _log.warning("the journal cannot be written, runs wait for it: %s", error)
-            except JournalError as error:
-                self._break(error)
-                return
             else:
-                self._landed(batch)
+                if wait > _FIRST_WAIT_S:
+                    _log.warning("the journal is written again, after %.1f s", self._loop.time() - began)
                 return
-            await asyncio.sleep(wait)
+            await asyncio.sleep(min(wait, left))
             wait = min(2 * wait, _LONGEST_WAIT_S)
 
-    async def _one_by_one(self, batch: Batch) -> None:
-        """One run of the group was taken over: the others go on."""
-        for run in {entry.run for entry in batch.entries}:
-            try:
-                await self._commits.commit(batch.of(run))
-            except Collision:
-                self._lose(run, RunTaken(f"run {run} was taken over by another process; this one stopped"))
-            except (Passing, JournalError) as error:
-                self._break(error if isinstance(error, JournalError) else _gave_up(error, 0))
-                return
-        self._landed(batch)  # those of the lost run find it ended
+    def _kept(self, batch: Batch) -> Batch:
+        return batch.only(lambda run: run not in self._gone)
 
     def _lose(self, run: RunId, error: JournalError) -> None:
-        lost = self._lost.pop(run, None)
+        """What the run still puts is thrown away: its numbers are another process's, or there would be a gap."""
+        self._gone.add(run)
+        lost = self._followed.pop(run, None)
         if lost is not None:
             lost(error)
 
-    def _break(self, error: JournalError) -> None:
-        self._broken = error
-        for run in list(self._lost):
+    def _give_up(self, error: JournalError) -> None:
+        for run in list(self._followed):
             self._lose(run, error)
+        for done in self._flushes:
+            if not done.done():
+                done.set_exception(error)
+
+
+def clean(text: str) -> str:
+    """The text without what databases do not take: NUL, and halves of characters; these are written out."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def _ignore(_: JournalError) -> None:
+    """A run that does not run yet has nobody to tell."""
 
 
 def _resolve(done: asyncio.Future[None]) -> None:

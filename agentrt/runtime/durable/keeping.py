@@ -69,8 +69,7 @@ async def reopen(journal: Journal, name: str, spec: StepSpec, *, compare: bool =
     reopened = recording.failed_for_good | _to_make_again(recording)
     ended = row.status in ("failed", "cancelled")
     replay = Replay(recording, frozenset(reopened), strict=not ended, compare=compare)
-    async with journal.connect(write=True) as connection:
-        await archive.claim(connection, row, journal.me)
+    await journal.claim(row)
     return Reopened(row.id, args, kwargs, RunLog(journal, row.id, replay=replay, modules=modules))
 
 

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agentrt.errors import AgentrtError, JournalError
+from agentrt.errors import AgentrtError
 from agentrt.runtime.durable.forgetting import Forgetter
 from agentrt.runtime.durable.recorder import Recorder
 from agentrt.runtime.durable.scribe import Scribe
 from agentrt.runtime.result import RunResult, first_cause
-from agentrt.store import archive
 from agentrt.store.journal import Journal
 from agentrt.store.recording import Replay
 from agentrt.store.rows import RunRow, StoredStatus
@@ -89,11 +88,7 @@ class RunLog:
         writer = self._journal.writer()
         writer.leave(self._run)
         if not written:
-            try:
-                async with self._journal.connect(write=True) as connection:
-                    await archive.release(connection, self._run, self._journal.me)
-            except JournalError as error:
-                _log.warning("run %s: %s", self._run, error)
+            await self._journal.release(self._run)
 
     async def _write(self, result: RunResult[Any]) -> None:
         assert self._recorder is not None, "open() comes first"
