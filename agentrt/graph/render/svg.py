@@ -20,7 +20,7 @@ _STYLE: Final = """\
   .small{fill:#59636e;font:11px system-ui,sans-serif} .note{paint-order:stroke;stroke:#ffffff;stroke-width:4px}
   .title{fill:#1f2328;font:600 15px system-ui,sans-serif} .box{fill:#f6f8fa;stroke:#8c959f;stroke-width:1.2}
   .llm,.agent{fill:#ddf4ff;stroke:#0969da} .tool{fill:#dafbe1;stroke:#1a7f37}
-  .question{fill:#fff8c5;stroke:#9a6700}
+  .question{fill:#ffeff7;stroke:#bf3989}
   .python,.program{fill:#fff8c5;stroke:#9a6700} .branch,.loop{fill:#fbefff;stroke:#8250df}
   .holder{fill:#818b98;fill-opacity:.08} .failed,.cancelled{stroke:#cf222e;stroke-width:2.4}
   .running{stroke-width:2.6} .pending,.ready,.skipped{stroke-dasharray:3 3}
@@ -29,7 +29,7 @@ _STYLE: Final = """\
   @media (prefers-color-scheme:dark){
   .page{fill:#0d1117} .text,.title{fill:#e6edf3} .small{fill:#9198a1} .note{stroke:#0d1117}
   .box{fill:#161b22;stroke:#656c76} .llm,.agent{fill:#0c2d6b;stroke:#4493f8} .tool{fill:#0f3d1e;stroke:#3fb950}
-  .question{fill:#4b2900;stroke:#d29922}
+  .question{fill:#42062a;stroke:#db61a2}
   .python,.program{fill:#3b2e00;stroke:#d29922} .branch,.loop{fill:#2b1a4a;stroke:#ab7df8} .holder{fill:#818b98}
   .edge{stroke:#9198a1} .tip{fill:#9198a1} .back{stroke:#ab7df8} .failed,.cancelled,.except{stroke:#f85149} }"""
 
