@@ -42,9 +42,14 @@ def stdout_set_aside(*, for_good: bool) -> Iterator[Write]:
         os.close(kept)
 
 
-def print_json(result: RunResult[Any], write: Write) -> None:
-    """The run as one JSON object on one line; numbers that JSON does not have become ``null``."""
-    write(_line(json.dumps(_finite(result.to_json()), ensure_ascii=not _unicode())))
+def print_json(result: RunResult[Any], write: Write, journal: str | None) -> None:
+    """The run as one JSON object on one line, with the name of its journal."""
+    write(json_line({**result.to_json(), "journal": journal}))
+
+
+def json_line(value: Any, *, indent: int | None = None) -> str:
+    """Plain JSON with a line end; numbers that JSON does not have become ``null``."""
+    return _line(json.dumps(_finite(value), indent=indent, ensure_ascii=not _unicode()))
 
 
 def print_output(value: Any, write: Write) -> None:
@@ -54,7 +59,7 @@ def print_output(value: Any, write: Write) -> None:
     if value is None:
         return
     if not isinstance(value, str):
-        value = json.dumps(_finite(plain(value)), indent=2, ensure_ascii=not _unicode())
+        value = json_line(plain(value), indent=2)
     write(_line(value))
 
 

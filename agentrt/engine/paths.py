@@ -12,6 +12,7 @@ from pathlib import Path
 
 HOME_VARIABLE = "AGENTRT_HOME"
 ESTIMATES_VARIABLE = "AGENTRT_ESTIMATES"
+JOURNAL_VARIABLE = "AGENTRT_JOURNAL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,12 @@ class Home:
         """What was learned of tool durations and the like; ``AGENTRT_ESTIMATES`` names another file."""
         chosen = os.environ.get(ESTIMATES_VARIABLE)
         return Path(chosen).expanduser() if chosen else self.state / "estimates.json"
+
+    @property
+    def journal(self) -> str | None:
+        """Where runs are written down; ``AGENTRT_JOURNAL`` names another file, or a URL, or ``off`` for nowhere."""
+        chosen = os.environ.get(JOURNAL_VARIABLE)
+        return None if chosen == "off" else chosen or str(self.state / "runs.db")
 
     @property
     def plugins(self) -> Path:

@@ -12,6 +12,8 @@ from textwrap import dedent
 
 import pytest
 
+from agentrt.engine.paths import ESTIMATES_VARIABLE, JOURNAL_VARIABLE
+
 REPORT = """
     from agentrt import Agent, program, tool
 
@@ -50,8 +52,11 @@ Cli = Callable[..., Ended]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without settings of ours, and with a terminal that can do nothing."""
-    own = {key: value for key, value in os.environ.items() if not key.startswith(("AGENTRT_", "NO_COLOR"))}
+    """This process's environment without settings of ours but where state is kept; its terminal can do nothing."""
+    kept = (ESTIMATES_VARIABLE, JOURNAL_VARIABLE)
+    own = {
+        key: value for key, value in os.environ.items() if key in kept or not key.startswith(("AGENTRT_", "NO_COLOR"))
+    }
     return {**own, "TERM": "dumb", **(extra or {})}
 
 
