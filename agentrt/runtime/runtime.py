@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from secrets import token_hex
@@ -135,18 +135,21 @@ class Runtime:
             log = keeping.begin(self.journal, run, spec, args, kwargs, self._wall())
         return self._run(run, spec, args, kwargs, log)
 
-    async def resume(self, program: Startable[..., R], run: str = "last", *, compare: bool = True) -> Run[R]:
+    async def resume(
+        self, program: Startable[..., R], run: str = "last", *, compare: bool = True, rerun: Collection[str] = ()
+    ) -> Run[R]:
         """Go on with a run that was broken off, failed or cancelled: steps that finished are not run again.
 
         ``run`` is its id, the beginning of it, or ``"last"``. The program is run from its first line against what is
         recorded; where it does something else than before, it stops. ``compare=False`` takes recorded results also
-        when a step's arguments are not what they were. Raises ``ConfigError`` without a journal, ``NoSuchRun``,
-        ``RunTaken`` when another process has it, ``UsageError`` when it is done or of another program.
+        when a step's arguments are not what they were. ``rerun`` are ids of steps with ``idempotent=False`` that were
+        broken off and may run again. Raises ``ConfigError`` without a journal, ``NoSuchRun``, ``RunTaken`` when another
+        process has it, ``UsageError`` when it is done, of another program, or has no such step.
         """
         from agentrt.runtime.durable import keeping
 
         spec = _spec_of(program)
-        found = await keeping.reopen(self._needed_journal(), run, spec, compare=compare)
+        found = await keeping.reopen(self._needed_journal(), run, spec, compare=compare, rerun=rerun)
         return self._run(found.id, spec, found.args, found.kwargs, found.log)
 
     async def fork(self, run: str = "last", step: str | None = None) -> RunId:

@@ -31,7 +31,8 @@ class StepSpec:
     accepts, the ``n``-th after ``backoff * 2**(n-1)`` seconds; ``timeout`` is in seconds for each attempt; larger
     ``priority`` is sooner; ``siblings`` says what becomes of a failed program's other steps. ``landing`` makes the
     step's value of what its body returned and its arguments; it is called also when the body was not run, because a
-    journal has what it returned.
+    journal has what it returned. ``idempotent`` says whether it may run again after a crash: ``False`` if only when
+    that is asked for, ``None`` if nothing was said.
     """
 
     name: str
@@ -45,6 +46,7 @@ class StepSpec:
     priority: int = 0
     siblings: Siblings = "cancel"
     landing: Callable[..., Any] | None = None
+    idempotent: bool | None = None
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name or "#" in self.name:
@@ -57,6 +59,13 @@ class StepSpec:
             )
         if self.siblings not in ("cancel", "finish"):
             raise ConfigError(f"step {self.name!r}: siblings={self.siblings!r}: expected 'cancel' or 'finish'")
+        if not isinstance(self.idempotent, bool | None):
+            raise ConfigError(f"step {self.name!r}: idempotent={self.idempotent!r}: expected True, False or None")
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether it must be known that its body may have run: of a tool, and of what must not run twice."""
+        return self.kind == "tool" or (self.idempotent is False and self.kind in ("python", "llm"))
 
     def may_retry(self, error: BaseException, attempt: int) -> bool:
         """Whether another attempt follows when the ``attempt``-th, 1 first, ended with this error."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentrt.runtime import Handle, Question, Run, RunResult, Runtime, StepRecord
 from agentrt.sdk.agents import Agent, AgentOptions, Session
+from agentrt.sdk.attempts import attempt, idempotency_key
 from agentrt.sdk.commands import Completed, command
 from agentrt.sdk.entry import run
 from agentrt.sdk.fanout import each
@@ -29,10 +30,12 @@ __all__ = [
     "Tool",
     "approve",
     "ask",
+    "attempt",
     "choose",
     "command",
     "each",
     "fill",
+    "idempotency_key",
     "mcp_tools",
     "program",
     "run",

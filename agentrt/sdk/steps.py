@@ -27,6 +27,9 @@ class Options(TypedDict, total=False):
     ``retries``: attempts after the first (0), the ``n``-th after ``backoff * 2**(n-1)`` seconds (0.5), for errors that
     ``retry_on`` names or accepts (every ``Exception``). ``timeout``: seconds for each attempt (no limit). ``priority``:
     larger goes first when places are short (0). ``after``: handles of steps to wait for beside those in the arguments.
+    ``idempotent``: whether running it twice harms nobody. It matters when a process died while the step ran and the run
+    is resumed: yes runs it again, no stops the resume until it is asked for (``rerun``), left out runs it again and
+    says so of a tool (``None``).
     """
 
     retries: int
@@ -35,6 +38,7 @@ class Options(TypedDict, total=False):
     timeout: float | None
     priority: int
     after: Iterable[Handle[Any]]
+    idempotent: bool | None
 
 
 class Step(Generic[P, R]):

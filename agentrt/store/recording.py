@@ -47,6 +47,11 @@ class Recorded:
         return self.status in ("done", "failed")
 
     @property
+    def broken_off(self) -> bool:
+        """Whether its body is known to have begun, and nobody knows how far it came."""
+        return self.began is not None and not self.settled and self.attempts > self.failures
+
+    @property
     def usage(self) -> Usage:
         """The tokens it used."""
         return Usage(*(self.end or {}).get("usage", ()))
@@ -173,13 +178,15 @@ class Replay:
 
     ``reopened`` steps count as not finished. ``strict`` stops at the first difference; without it, calls that the
     recording does not have wait until it is used up, and ones that are not made again are done without. ``compare``
-    says whether arguments must be what they were.
+    says whether arguments must be what they were. ``rerun`` are steps that may run again though they say that they must
+    not without being asked for.
     """
 
     recording: Recording
     reopened: frozenset[StepId] = frozenset()
     strict: bool = True
     compare: bool = True
+    rerun: frozenset[StepId] = frozenset()
     told: int = 0
     made: set[StepId] = field(default_factory=set)
     differing: list[str] = field(default_factory=list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from inspect import unwrap
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,11 +55,13 @@ async def read(journal: Journal, name: str) -> Recording:
         return Recording(row, entries, await archive.bodies_of(connection, row.id))
 
 
-async def reopen(journal: Journal, name: str, spec: StepSpec, *, compare: bool = True) -> Reopened:
+async def reopen(
+    journal: Journal, name: str, spec: StepSpec, *, compare: bool = True, rerun: Collection[str] = ()
+) -> Reopened:
     """Make the run this process's own, to go on with it.
 
     Raises ``NoSuchRun``, ``RunTaken`` when another process has it, ``UsageError`` when it is done, or of another
-    program.
+    program, or has no step of ``rerun``.
     """
     recording = await read(journal, name)
     row = recording.run
@@ -68,7 +70,7 @@ async def reopen(journal: Journal, name: str, spec: StepSpec, *, compare: bool =
     args, kwargs = _inputs(row, modules)
     reopened = recording.failed_for_good | _to_make_again(recording)
     ended = row.status in ("failed", "cancelled")
-    replay = Replay(recording, frozenset(reopened), strict=not ended, compare=compare)
+    replay = Replay(recording, frozenset(reopened), strict=not ended, compare=compare, rerun=_known(recording, rerun))
     await journal.claim(row)
     return Reopened(row.id, args, kwargs, RunLog(journal, row.id, replay=replay, modules=modules))
 
@@ -120,6 +122,14 @@ def _renamed(row: RunRow, spec: StepSpec) -> dict[str, str]:
     return {"__main__": module, f"{FILE_MODULE}{Path(where).stem}": module}
 
 
+def _known(recording: Recording, steps: Collection[str]) -> frozenset[StepId]:
+    for step in steps:
+        if step not in recording.steps:
+            some = ", ".join(list(recording.steps)[-8:]) or "none"
+            raise UsageError(f"run {recording.run.id} has no step {step!r}; its last ones are: {some}")
+    return frozenset(map(StepId, steps))
+
+
 def _to_make_again(recording: Recording) -> set[StepId]:
     """Steps whose result could not be stored. Raises ``JournalError`` for a tool: it may have had effects."""
     found = {step.step: step for step in recording.steps.values() if step.end is not None and "unstorable" in step.end}
@@ -136,9 +146,7 @@ def _to_make_again(recording: Recording) -> set[StepId]:
 
 def _without(recording: Recording, step: StepId) -> list[Entry]:
     """The entries that do not depend on a step: of neither it, nor what came of it."""
-    if step not in recording.steps:
-        some = ", ".join(list(recording.steps)[-8:]) or "none"
-        raise UsageError(f"run {recording.run.id} has no step {step!r}; its last ones are: {some}")
+    _known(recording, [step])
     gone, reopened = _came_of(recording.steps, step), set(ancestors(step))
     delivered = {(entry.kind, entry.seq) for _, entry in recording.handed}
     kept, handed = [], [0]  # after so many deliveries of the old run, so many of the new one

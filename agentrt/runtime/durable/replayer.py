@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.errors import AgentrtError, JournalError, StepError
@@ -47,6 +48,7 @@ class Replayer:
         self._stop = stop
         self._known: dict[StepId, tuple[Handle[Any], Recorded]] = {}
         self._held: list[Handle[Any]] = []
+        self._doubtful: dict[StepId, Handle[Any]] = {}  # they may have had effects, and are to run again
         self._parents = {step.rpartition("/")[0] for step in replay.recording.steps if "/" in step}
         self._rounds = 0
         self._next = about_to_happen(driver.loop)
@@ -77,11 +79,13 @@ class Replayer:
         else:
             node.attempt = recorded.attempts
             handle.lost = recorded.attempts - recorded.failures
+            if recorded.broken_off and handle.spec.has_effects and handle.spec.idempotent is not True:
+                self._doubtful[node.id] = handle
         return True
 
     def enters(self, handle: Handle[Any]) -> bool:
         """Whether a step is entered that may start: only to make the recorded calls inside it again."""
-        if handle.node.id in self._known:
+        if handle.node.id in self._known or self._forbids(handle):
             return False
         if handle.node.kind in ("program", "agent") or handle.node.id in self._parents:
             return True
@@ -118,14 +122,42 @@ class Replayer:
             for one in group:
                 self._deliver(one)
             self.nudge()
+        elif forbidden := [step for step, handle in self._doubtful.items() if self._forbids(handle)]:
+            self._fail(self._asks(forbidden))
         elif self._replay.over:
             self._closed = True
-            for story in self._replay.differing:
-                _log.warning("run %s: %s; its recorded result was taken", self._replay.recording.run.id, story)
+            self._warn()
             self._recorder.seen = len(self._replay.recording.handed)
             self._caught_up(self._held)
         else:
             self._watch()
+
+    def _forbids(self, handle: Handle[Any]) -> bool:
+        """Whether the step may have had effects, and must not run again without being asked for."""
+        asked_for = handle.spec.idempotent is not False or handle.node.id in self._replay.rerun
+        return not asked_for and handle.node.id in self._doubtful and not handle.node.finished
+
+    def _asks(self, steps: list[StepId]) -> JournalError:
+        run, some = self._replay.recording.run.id, ", ".join(map(repr, steps))
+        options = " ".join(f"--rerun {quote(step)}" for step in steps)
+        return JournalError(
+            f"run {run} does not go on unasked: what says idempotent=False had begun and was broken off, it may have "
+            f"had its effects: {some}. If it may run again: agentrt runs resume {run} {options}, or "
+            f"Runtime.resume(..., rerun=[{some}])"
+        )
+
+    def _warn(self) -> None:
+        run = self._replay.recording.run.id
+        for story in self._replay.differing:
+            _log.warning("run %s: %s; its recorded result was taken", run, story)
+        unsaid = [step for step, one in self._doubtful.items() if one.spec.idempotent is None and not one.node.finished]
+        if unsaid:
+            _log.warning(
+                "run %s: runs again what had begun and was broken off, and may have had effects: %s; tools that "
+                "cannot bear that say idempotent=False, the others True",
+                run,
+                ", ".join(unsaid),
+            )
 
     def _watch(self) -> None:
         """Wait for a call that came after something that is no step: a sleep, a file, the network."""

@@ -86,7 +86,7 @@ class Scribe:
             if entered:
                 self._when_live(partial(self._recorder.begun, node))
             return entered
-        if node.kind == "tool":
+        if handle.spec.has_effects:
             handle.stopping = False
             self._recorder.begun(node, partial(self._start, handle))
             return False
