@@ -70,12 +70,12 @@ class Recorder:
         """A model is sent something, for a step."""
         self._put("sent", node.id, compact({"model": model, **self._conversations.sent(request)}))
 
-    def asked(self, node: Node, question: dict[str, Any], context: str) -> None:
-        """A person is asked a question; a long ``context`` is kept apart."""
+    def asked(self, node: Node, question: dict[str, Any], context: str, then: Callable[[], Any]) -> None:
+        """A person is asked a question in ``then``; a long ``context`` is kept apart."""
         parts = [f'"question":{json.dumps(question, separators=(",", ":"))}']
         if context:
             parts.append(self._part("context", json.dumps(context)))
-        self._put("asked", node.id, _object(parts))
+        self._writer.put_then(self._entry("asked", node.id, _object(parts)), then)
 
     def answered(self, node: Node, data: dict[str, Any], then: Callable[[], Any]) -> None:
         """An answer was taken, or did not fit; ``then`` is called once that is on disk."""

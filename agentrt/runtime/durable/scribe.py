@@ -113,9 +113,9 @@ class Scribe:
         """An attempt failed, another follows."""
         self._when_live(partial(self._recorder.retried, node, error, delay))
 
-    def asked(self, node: Node, question: dict[str, Any], context: str) -> None:
-        """A person is asked."""
-        self._when_live(partial(self._recorder.asked, node, question, context))
+    def asked(self, node: Node, question: dict[str, Any], context: str, then: Callable[[], Any]) -> None:
+        """A person is asked, in ``then``."""
+        self._when_live(partial(self._recorder.asked, node, question, context, then))
 
     def answered(self, node: Node, data: dict[str, Any], then: Callable[[], Any]) -> None:
         """An answer was taken, or did not fit."""
