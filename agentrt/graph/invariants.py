@@ -29,13 +29,14 @@ def check(nodes: Mapping[StepId, Node], lanes: Mapping[str, Lane], unfinished: i
 def _counts(node: Node) -> Iterator[str]:
     """What a node waits for, by its status."""
     waiting, lost = node.open_inputs, node.lost_inputs
-    if node.status in {"ready", "running", "done"} and waiting:
-        yield f"{waiting} inputs are open"
-    if node.status in {"ready", "running", "done"} and node.need is not None and len(node.inputs) != node.need:
-        yield f"took {len(node.inputs)} inputs, needs {node.need}"
+    done = len(node.inputs) - waiting - lost
+    if node.status in {"ready", "running", "done"}:
+        if waiting and node.need is None:
+            yield f"{waiting} inputs are open"
+        if node.need is not None and (done < node.need or (node.attempt and len(node.inputs) != node.need)):
+            yield f"has {done} of {len(node.inputs)} inputs, needs {node.need}"
     if node.status != "pending" or node.attempt > 0:
         return
-    done = len(node.inputs) - waiting - lost
     needs = waiting if node.need is None else node.need - done
     if node.waiting != needs:
         yield f"waits for {node.waiting} inputs, {needs} are open"

@@ -187,7 +187,7 @@ class Machine:
         out: list[Instruction] = []
         self.version += 1
         for node in draft.dropped:
-            self._unlink(node, now)
+            self._wait_again(node, now)
             self._end(node, "skipped", now)
             out.append(Instruction("drop", node))
         for node in draft.inserted:
@@ -261,6 +261,9 @@ class Machine:
             if before.status not in FINISHED:
                 before.dependents.remove(node)
         node.waiting = node.spare = 0
+        self._wait_again(node, now)
+
+    def _wait_again(self, node: Node, now: float) -> None:
         if node.status == "ready":
             self._lanes[node.lane].leave(node)
             node.status = "pending"  # only here: for a driver's event it would be an impossible step
@@ -359,13 +362,13 @@ def _cut(changed: Iterable[Node]) -> None:
 
     Such an edge means nothing any more, and what was called after the end of the one may now come before the other.
     """
-    known = dict.fromkeys(changed)
+    known = {node: None for node in changed if node.status not in FINISHED}
     queue = list(known)
     for node in queue:
         for after in node.dependents:
             if after.status in FINISHED:
                 after.inputs = tuple(before for before in after.inputs if before is not node)
-            elif after not in known:
+            elif after.unstarted and after not in known:
                 known[after] = None
                 queue.append(after)
 

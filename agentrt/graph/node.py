@@ -18,7 +18,7 @@ class Node:
     """One step of a run. Everybody may read it; only its ``Machine`` writes status, times, edges and the counters.
 
     ``inputs`` are data edges: the node waits for all of them, or for the first ``need`` that are done; those it did not
-    wait for are let go when it can start. ``after`` are control edges: steps the program had already awaited when it
+    wait for are let go when it starts. ``after`` are control edges: steps the program had already awaited when it
     made this one, so they are done and nothing waits for them. Times are the driver's seconds. ``session`` is the
     context that it is a turn of, or whose turn asked for it; ``word`` the program that it runs. Both are the driver's
     to write.

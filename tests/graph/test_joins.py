@@ -234,5 +234,5 @@ def test_validate_finds_what_is_wrong_with_a_join() -> None:
     bench.tell("finish", a)
     bench.tell("finish", b)
     some.inputs = (a, b)
-    with pytest.raises(InvalidTransition, match="took 2 inputs, needs 1"):
+    with pytest.raises(InvalidTransition, match="has 2 of 2 inputs, needs 1"):
         bench.machine.validate()
