@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
-from sqlalchemy import delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentrt.errors import NoSuchRun, RunTaken
 from agentrt.store import schema
 from agentrt.store.owners import alive
-from agentrt.store.rows import Entry, Letter, OwnerRow, RunRow, StoredStatus
+from agentrt.store.rows import Entry, Letter, OwnerRow, RunChange, RunRow, StoredStatus
 from agentrt.store.writer import clean
 from agentrt.types import RunId, StepId
+
+_T = TypeVar("_T")
 
 _RUNS: Final = schema.runs.c
 _ENTRIES: Final = schema.entries.c
@@ -83,14 +85,24 @@ async def owner_of(connection: AsyncConnection, run: RunRow) -> OwnerRow | None:
     return owner if owner is not None and alive(owner, await _now(connection)) else None
 
 
+async def owners_of(connection: AsyncConnection, runs: Sequence[RunRow]) -> dict[RunId, OwnerRow]:
+    """The living processes that have these runs; nothing of runs that nobody has."""
+    names = list({row.owner for row in runs if row.owner is not None})
+    living: dict[str, OwnerRow] = {}
+    now = await _now(connection)
+    for some in _some(names):
+        found = await connection.execute(select(schema.owners).where(schema.owners.c.id.in_(some)))
+        living |= {owner.id: owner for owner in (OwnerRow(*row) for row in found) if alive(owner, now)}
+    return {row.id: living[row.owner] for row in runs if row.owner in living}
+
+
 async def claim(connection: AsyncConnection, run: RunRow, me: OwnerRow) -> None:
     """Make the run this process's own. Raises ``RunTaken`` when another one lives that has it, or was quicker."""
     await beat(connection, me)  # nobody has a run who is not known to live
     owner = await owner_of(connection, run)
     if owner is not None and owner.id != me.id:
         raise RunTaken(_has_it(run, owner))
-    same = _RUNS.owner.is_(None) if run.owner is None else _RUNS.owner == run.owner
-    mine = update(schema.runs).where(_RUNS.id == run.id, same).values(owner=me.id)
+    mine = update(schema.runs).where(_RUNS.id == run.id, _same_owner(run)).values(owner=me.id)
     if (await connection.execute(mine)).rowcount != 1:
         raise RunTaken(f"run {run.id} was taken by another process just now; see `agentrt runs show {run.id}`")
 
@@ -144,12 +156,41 @@ async def copy_run(connection: AsyncConnection, source: RunRow, new: RunRow, ent
     await connection.execute(insert(schema.bodies).from_select(["run", "hash", "text"], copied))
 
 
+async def end_run(connection: AsyncConnection, entry: Entry, change: RunChange) -> None:
+    """Write the end of a run that the caller has claimed, without running it."""
+    new = {name: value for name, value in change._asdict().items() if name != "id"}
+    await connection.execute(insert(schema.entries), entry._asdict())
+    await connection.execute(update(schema.runs).where(_RUNS.id == change.id).values(**new))
+
+
+async def delete_run(connection: AsyncConnection, run: RunRow) -> bool:
+    """Delete a run whole; ``False`` when a process lives that has it, or has taken it since it was read."""
+    if await owner_of(connection, run) is not None:
+        return False
+    gone = await connection.execute(delete(schema.runs).where(_RUNS.id == run.id, _same_owner(run)))
+    if gone.rowcount != 1:
+        return False
+    await delete_runs(connection, [run.id])
+    return True
+
+
 async def delete_runs(connection: AsyncConnection, runs: Sequence[RunId]) -> None:
     """Delete runs whole."""
     for some in _some(runs):
         for table in (schema.entries, schema.bodies, schema.mail):
             await connection.execute(delete(table).where(table.c.run.in_(some)))
         await connection.execute(delete(schema.runs).where(_RUNS.id.in_(some)))
+
+
+async def sizes(connection: AsyncConnection, runs: Sequence[RunId]) -> dict[RunId, int]:
+    """How many characters of entries and large texts runs hold."""
+    found = dict.fromkeys(runs, 0)
+    for run, text in ((_ENTRIES.run, _ENTRIES.data), (schema.bodies.c.run, schema.bodies.c.text)):
+        query = select(run, func.sum(func.length(text))).group_by(run)
+        for some in _some(runs):
+            for name, size in await connection.execute(query.where(run.in_(some))):
+                found[name] += size
+    return found
 
 
 async def counts(connection: AsyncConnection, runs: Sequence[RunId]) -> dict[RunId, dict[str, int]]:
@@ -162,7 +203,11 @@ async def counts(connection: AsyncConnection, runs: Sequence[RunId]) -> dict[Run
     return found
 
 
-def _some(runs: Sequence[RunId]) -> Iterator[Sequence[RunId]]:
+def _same_owner(run: RunRow) -> ColumnElement[bool]:
+    return _RUNS.owner.is_(None) if run.owner is None else _RUNS.owner == run.owner
+
+
+def _some(runs: Sequence[_T]) -> Iterator[Sequence[_T]]:
     return (runs[start : start + _AT_ONCE] for start in range(0, len(runs), _AT_ONCE))
 
 

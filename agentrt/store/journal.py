@@ -61,6 +61,11 @@ class Journal:
         return f"<Journal {self}>"
 
     @property
+    def file(self) -> Path | None:
+        """The file it is in, ``None`` of one on a server."""
+        return Path(str(self._url.database)) if self._is_file else None
+
+    @property
     def _is_file(self) -> bool:
         return self._url.get_backend_name() == "sqlite"
 

@@ -1,0 +1,356 @@
+"""What is shown of runs to people and scripts: folds over rows and entries, with no need of the programs.
+
+Everything here is pure. ``readable`` values are plain JSON without the tags that only reading them back would need.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from agentrt.errors import JournalError
+from agentrt.store.codec import KIND
+from agentrt.store.recording import Recorded, Recording
+from agentrt.store.rows import Entry, OwnerRow, RunRow, StoredStatus
+from agentrt.types import StepId, StepKind, StepStatus, Usage
+
+ShownStatus: TypeAlias = StoredStatus | Literal["interrupted"]
+"""``running`` of a run whose process lives, ``interrupted`` of one whose process died."""
+
+STATUSES: Final[tuple[ShownStatus, ...]] = ("running", "waiting", "done", "failed", "cancelled", "interrupted")
+
+_PASSED_ON: Final = ("agentrt.errors:RunFailed", "agentrt.errors:UpstreamFailed")
+"""Errors that only tell of the one that caused them."""
+
+
+class ShownStep(NamedTuple):
+    """One step of a run. Times are seconds since the run began, ``None`` when that never happened or is not known.
+
+    ``depth`` counts the steps around it. A step without an end is ``running`` or ``pending`` while the run's process
+    lives, ``interrupted`` or ``pending`` after that, ``waiting`` when a person was asked.
+    """
+
+    id: StepId
+    name: str
+    kind: StepKind
+    status: StepStatus | Literal["interrupted", "waiting"]
+    parent: StepId | None
+    depth: int
+    attempts: int
+    started: float | None
+    ended: float | None
+    usage: Usage
+    error: str | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, waiting between attempts included."""
+        return None if self.started is None or self.ended is None else self.ended - self.started
+
+    def to_json(self) -> dict[str, Any]:
+        """The step with the names that ``agentrt run --json`` gives its fields."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "kind": self.kind,
+            "status": self.status,
+            "parent": self.parent,
+            "attempts": self.attempts,
+            "started": self.started,
+            "ended": self.ended,
+            "prompt_tokens": self.usage.prompt,
+            "cached_tokens": self.usage.cached,
+            "completion_tokens": self.usage.completion,
+            "error": self.error,
+        }
+
+
+# -- runs ------------------------------------------------------------------------------------------------------------
+
+
+def status_of(row: RunRow, owner: OwnerRow | None) -> ShownStatus:
+    """How a run stands; ``owner`` is the living process that has it."""
+    if owner is not None:
+        return "running"
+    return "interrupted" if row.status == "running" else row.status
+
+
+def run_json(row: RunRow, owner: OwnerRow | None) -> dict[str, Any]:
+    """What a list shows of a run. ``seconds`` is ``None`` before it ended."""
+    status = status_of(row, owner)
+    return {
+        "run_id": row.id,
+        "program": row.program,
+        "target": row.target,
+        "status": status,
+        "began": datetime.fromtimestamp(row.wall, UTC).isoformat(timespec="seconds"),
+        "seconds": None if status in ("running", "interrupted") else row.seconds,
+        "error": None if status == "running" else row.error,
+        "origin": row.origin,
+        "owner": None if owner is None else {"host": host_of(owner), "pid": owner.pid},
+    }
+
+
+def host_of(owner: OwnerRow) -> str:
+    """The name of the machine that a process runs on."""
+    return owner.host.partition("/")[0]
+
+
+def inputs_of(row: RunRow) -> dict[str, Any] | None:
+    """A run's inputs, readable, positional ones by their number; ``None`` when they were no data."""
+    if not row.inputs:
+        return None
+    args, kwargs = json.loads(row.inputs)
+    return {**{str(index): readable(value) for index, value in enumerate(args)}, **readable(kwargs)}
+
+
+def details_json(recording: Recording, owner: OwnerRow | None) -> dict[str, Any]:
+    """Everything that is shown of one run, with the names that ``agentrt run --json`` gives its fields."""
+    steps = steps_of(recording, owner)
+    used = total(steps)
+    return {
+        **run_json(recording.run, owner),
+        "inputs": inputs_of(recording.run),
+        "output": output_of(recording),
+        "error": error_of(recording, owner),
+        "steps": [step.to_json() for step in steps],
+        "tokens": {"prompt": used.prompt, "cached": used.cached, "completion": used.completion},
+        "graph": {"nodes": list(recording.steps), "edges": edges_of(recording)},
+    }
+
+
+def output_of(recording: Recording) -> Any:
+    """What the program returned, readable; ``None`` when it returned nothing that was kept."""
+    over = recording.over
+    if over is None or over["status"] != "done" or "unstorable" in over:
+        return None
+    return readable(recording.value(over))
+
+
+def error_of(recording: Recording, owner: OwnerRow | None) -> dict[str, Any] | None:
+    """What ended the run: ``{type, message, step, story}``, as ``agentrt run --json`` has it."""
+    over = recording.over
+    if owner is not None or over is None or "error" not in over:
+        return None
+    try:
+        first = _first_cause(recording.value(over))
+    except JournalError:
+        first = {}
+    state = first.get("state") or {}
+    cancelled = over["status"] == "cancelled"
+    return {
+        "type": "RunCancelled" if cancelled else first.get("c", "").rpartition(":")[2],
+        "message": over["error"],
+        "step": state.get("__agentrt_step__", over.get("step")),
+        "story": list(state.get("__notes__", ())),
+    }
+
+
+def edges_of(recording: Recording) -> list[list[str]]:
+    """Pairs (before, after) of step ids: data that was handed on, and what the program had awaited."""
+    found = []
+    for step in recording.steps.values():
+        data = json.loads(step.called.data)
+        found += [[before, str(step.step)] for before in (*data.get("in", ()), *data.get("after", ()))]
+    return found
+
+
+def _first_cause(plain: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The stored error that started it all."""
+    while True:
+        inside = _alone(plain)
+        if inside is None and plain.get("c") in _PASSED_ON:
+            inside = plain.get("cause")
+        if not inside:
+            return plain
+        plain = inside
+
+
+def _alone(plain: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The only error of a group, ``None`` for anything else."""
+    args = (plain.get("args") or {}).get("v", ())
+    held = args[1] if len(args) == 2 and isinstance(args[1], list) else ()
+    return held[0] if len(held) == 1 and isinstance(held[0], dict) and held[0].get(KIND) == "error" else None
+
+
+# -- steps -----------------------------------------------------------------------------------------------------------
+
+
+def steps_of(recording: Recording, owner: OwnerRow | None) -> list[ShownStep]:
+    """Every step, each followed by the steps it called, in the order of the calls."""
+    inside: dict[str, list[Recorded]] = {}
+    for step in recording.steps.values():
+        inside.setdefault(step.step.rpartition("/")[0], []).append(step)
+    found, waiting = [], inside.get("", [])[::-1]
+    while waiting:
+        step = waiting.pop()
+        found.append(_shown(step, alive=owner is not None))
+        waiting.extend(reversed(inside.get(step.step, ())))
+    return found
+
+
+def total(steps: Iterable[ShownStep]) -> Usage:
+    """The tokens of all steps together."""
+    return sum((step.usage for step in steps), Usage())
+
+
+def _shown(step: Recorded, *, alive: bool) -> ShownStep:
+    above, _, last = step.step.rpartition("/")
+    return ShownStep(
+        step.step,
+        last.rpartition("#")[0],
+        step.kind,
+        step.status or _unfinished(step, alive=alive),
+        StepId(above) if above else None,
+        above.count("/") + 1 if above else 0,
+        step.attempts,
+        step.began,
+        None if step.ended is None else step.ended.at,
+        step.usage,
+        _error(step),
+    )
+
+
+def _unfinished(step: Recorded, *, alive: bool) -> Literal["pending", "running", "interrupted", "waiting"]:
+    if step.asked is not None:
+        return "waiting"
+    if not step.attempts:
+        return "pending"
+    return "running" if alive else "interrupted"
+
+
+def _error(step: Recorded) -> str | None:
+    end = step.end or {}
+    if "error" in end:
+        return str(end["error"])
+    return f"because of {end['because']}" if end.get("because") else None
+
+
+# -- entries ---------------------------------------------------------------------------------------------------------
+
+_BODIES: Final = {"argsbody": "args", "body": "value", "contextbody": "context"}
+"""Names under which an entry has the hash of a text, and what the text is to be called in its place."""
+
+_TEXTS: Final = ("tools", "schema")
+"""Names of what a model was sent that always stand for a hash."""
+
+
+def entry_json(entry: Entry, body: Callable[[str], str]) -> dict[str, Any]:
+    """One entry with its large texts in their places, as stored: with the tags that reading back needs.
+
+    What a model was sent has its messages as ``{id, on, more}``: those that ``more`` came to since the list ``on``.
+    """
+    data = json.loads(entry.data) if entry.data else {}
+    if isinstance(data, dict):
+        data = {_BODIES.get(key, key): _whole(entry, key, value, body) for key, value in data.items()}
+    return {**entry._asdict(), "data": data}
+
+
+def _whole(entry: Entry, key: str, value: Any, body: Callable[[str], str]) -> Any:
+    if key in _BODIES or (entry.kind == "sent" and key in _TEXTS):
+        return json.loads(body(value))
+    if entry.kind == "sent" and key == "messages" and value is not None:
+        return {"id": value, **json.loads(body(value))}
+    return value
+
+
+def in_words(entry: Entry, body: Callable[[str], str]) -> str:
+    """One entry as a line that people read."""
+    data = entry_json(entry, body)["data"]
+    said = _WORDS.get(entry.kind)
+    what = str(entry.kind) if said is None else said(data)
+    return f"{entry.step} {what}" if entry.step else what
+
+
+def _called(data: Mapping[str, Any]) -> str:
+    args, kwargs = data.get("args", ((), {}))
+    given = [_text(value) for value in args] + [f"{name}={_text(value)}" for name, value in kwargs.items()]
+    kind = data.get("kind", "python")
+    after = f", takes {', '.join(data['in'])}" if data.get("in") else ""
+    return f"called as {kind} step ({', '.join(given)}){after}"
+
+
+def _sent(data: Mapping[str, Any]) -> str:
+    count = data.get("count", 0)
+    messages = data.get("messages") or {}
+    last = messages["more"][-1]["content"] if messages.get("more") else ""
+    return f"sent {count} message{'' if count == 1 else 's'} to {data['model']}: {last}"
+
+
+def _ended(data: Mapping[str, Any]) -> str:
+    status = str(data["status"])
+    if "error" in data:
+        return f"{status}: {data['error']}"
+    if "because" in data:
+        return f"{status} because of {data['because']}"
+    if "unstorable" in data:
+        return f"{status}: {data['unstorable']}, which cannot be kept"
+    return f"{status}: {_text(data['value'])}" if data.get("value") is not None else status
+
+
+def _begun(data: Mapping[str, Any]) -> str:
+    return "begun" if "attempt" not in data else f"begun, attempt {data['attempt']}"
+
+
+def _resumed(data: Mapping[str, Any]) -> str:
+    return f"resumed {datetime.fromtimestamp(data['wall'], UTC).isoformat(timespec='seconds')}"
+
+
+def _answered(data: Mapping[str, Any]) -> str:
+    by = f" by {data['by']}" if data.get("by") else ""
+    return f"answered{by}, but: {data['problem']}" if data.get("problem") else f"answered{by}"
+
+
+_WORDS: Final[dict[str, Callable[[Any], str]]] = {
+    "called": _called,
+    "begun": _begun,
+    "sent": _sent,
+    "asked": lambda data: f"asks: {data['question']['text']}",
+    "answered": _answered,
+    "text": lambda data: f"says: {data}",
+    "retried": lambda data: f"failed, again in {data['delay']:.3g} s: {data['error']}",
+    "ended": _ended,
+    "edited": lambda data: f"graph edited: {_text(data)}",
+    "resumed": _resumed,
+    "over": lambda data: f"run {_ended(data)}",
+}
+
+
+# -- values ----------------------------------------------------------------------------------------------------------
+
+
+def readable(plain: Any) -> Any:
+    """A stored value without its tags: tuples and sets are lists, objects are what they hold, errors their text."""
+    if isinstance(plain, list):
+        return [readable(item) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    if KIND not in plain:
+        return {key: readable(item) for key, item in plain.items()}
+    return _untagged(plain)
+
+
+def _untagged(plain: Mapping[str, Any]) -> Any:
+    value = plain.get("v")
+    match plain[KIND]:
+        case "dict" | "ordered":
+            return {_key(key): readable(item) for key, item in value or ()}
+        case "model":
+            held = readable(value)
+            return {**held.get("__dict__", {}), **(held.get("__pydantic_extra__") or {})}
+        case "error":
+            name = plain["c"].rpartition(":")[2]
+            return f"{name}: {plain['text']}" if plain["text"] else name
+        case "opaque":
+            return f"<{value}>"
+    return readable(value)
+
+
+def _key(plain: Any) -> str:
+    return plain if isinstance(plain, str) else _text(plain)
+
+
+def _text(plain: Any) -> str:
+    return json.dumps(readable(plain), ensure_ascii=False)
