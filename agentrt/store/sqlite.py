@@ -64,7 +64,8 @@ def _sql(statement: Executable) -> str:
     return str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark")))  # type: ignore[attr-defined]
 
 
-_INSERT_OWNER: Final = _sql(insert(schema.owners).prefix_with("OR IGNORE"))
+_here = sqlite.insert(schema.owners)
+_BEAT: Final = _sql(_here.on_conflict_do_update(index_elements=["id"], set_={"beat": _here.excluded.beat}))
 _INSERT_RUN: Final = _sql(insert(schema.runs))
 _INSERT_ENTRY: Final = _sql(insert(schema.entries))
 _INSERT_BODY: Final = _sql(insert(schema.bodies).prefix_with("OR IGNORE"))
@@ -149,7 +150,7 @@ class SQLiteCommits:
         execute("BEGIN IMMEDIATE")
         try:
             if batch.owner is not None:
-                execute(_INSERT_OWNER, batch.owner)
+                execute(_BEAT, batch.owner)
             if batch.runs:
                 connection.executemany(_INSERT_RUN, batch.runs)
             if batch.bodies:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sized
+from contextlib import suppress
 from functools import partial
 from operator import eq
 from typing import Any, Final, Protocol
@@ -117,11 +119,15 @@ class Writer:
         """The run writes nothing further."""
         self._followed.pop(run, None)
 
+    def beat(self) -> None:
+        """This process is alive."""
+        self._batch.owner = self._me._replace(beat=time.time())
+        self._later()
+
     def started(self, row: RunRow) -> None:
         """A new run."""
-        self._batch.owner = self._me
+        self.beat()  # nobody has a run who is not known to live
         self._batch.runs.append(row._replace(target=clean(row.target), program=clean(row.program)))
-        self._later()
 
     def changed(self, row: RunChange) -> None:
         """How a run stands; with the entries put beside it or not at all."""
@@ -217,6 +223,10 @@ class Writer:
 
     async def _elsewhere(self, batch: Batch) -> None:
         """Commit in another thread or on another machine."""
+        if not batch.about and not batch.then:
+            with suppress(Passing, JournalError):  # a sign of life that cannot be given is not made up for
+                await self._commits.commit(batch)
+            return
         try:
             try:
                 await self._persist(batch)
