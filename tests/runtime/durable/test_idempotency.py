@@ -83,7 +83,8 @@ def calling(called: Any) -> Program[[], int]:
     """A program that does nothing but call one step."""
 
     async def body() -> int:
-        return await called(1)
+        value: int = await called(1)
+        return value
 
     return program(name=f"calls_{called.name}")(body)
 
