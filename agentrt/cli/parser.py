@@ -16,6 +16,7 @@ _EXAMPLES: Final = """\
 examples:
   agentrt run report.py --input topic=otters        run a program; its engine is found or started
   agentrt run report.py --input topic=otters --json | jq .tokens
+  agentrt runs resume last                          go on with a run that broke off
   agentrt graph report.py                           show its step graph without running it
   agentrt engine up                                 start an engine that stays up between runs
 
@@ -34,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; the chosen command's function is at ``handler``."""
-    from agentrt.cli import bench, engine, graph, run
+    from agentrt.cli import bench, engine, graph, run, runs
 
     parser = Parser(
         prog="agentrt",
@@ -45,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"agentrt {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error (also AGENTRT_DEBUG=1)")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (run, graph, engine, bench):
+    for command in (run, runs, graph, engine, bench):
         command.add_parser(commands)
     for one in commands.choices.values():
         one.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)

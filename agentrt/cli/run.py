@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.cli.execute import add_execution_options, carry_out
+from agentrt.cli.journals import journal_name
 
 if TYPE_CHECKING:
     from agentrt.runtime import Run, Runtime
@@ -58,13 +59,4 @@ def run(options: argparse.Namespace) -> int:
         async def begin(runtime: Runtime) -> Run[Any]:
             return runtime.start(program, *args, **kwargs)
 
-        return carry_out(options, program, begin, _journal(options), write)
-
-
-def _journal(options: argparse.Namespace) -> str | None:
-    if options.no_journal:
-        return None
-    from agentrt.engine.paths import home
-
-    journal: str | None = options.journal
-    return home().journal if journal is None else journal
+        return carry_out(options, program, begin, None if options.no_journal else journal_name(options), write)

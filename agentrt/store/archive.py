@@ -56,10 +56,12 @@ async def list_runs(
     return [RunRow(*row) for row in await connection.execute(query.limit(limit))]
 
 
-async def entries_of(connection: AsyncConnection, run: RunId, *, after: int = 0) -> list[Entry]:
-    """A run's entries in order, from the one that follows number ``after``."""
+async def entries_of(
+    connection: AsyncConnection, run: RunId, *, after: int = 0, limit: int | None = None
+) -> list[Entry]:
+    """A run's entries in order, from the one that follows number ``after``; at most ``limit``."""
     query = select(schema.entries).where(_ENTRIES.run == run, _ENTRIES.seq > after).order_by(_ENTRIES.seq)
-    return [Entry(*row) for row in await connection.execute(query)]
+    return [Entry(*row) for row in await connection.execute(query.limit(limit))]
 
 
 async def bodies_of(connection: AsyncConnection, run: RunId) -> dict[str, str]:
@@ -69,10 +71,27 @@ async def bodies_of(connection: AsyncConnection, run: RunId) -> dict[str, str]:
     return {str(hash_): str(text) for hash_, text in await connection.execute(query)}
 
 
+async def some_bodies(connection: AsyncConnection, run: RunId, hashes: Sequence[str]) -> dict[str, str]:
+    """Those of a run's large texts that have these hashes."""
+    body = schema.bodies.c
+    query = select(body.hash, body.text).where(body.run == run)
+    found: dict[str, str] = {}
+    for some in _some(hashes):
+        found |= {str(hash_): str(text) for hash_, text in await connection.execute(query.where(body.hash.in_(some)))}
+    return found
+
+
 async def last_seq(connection: AsyncConnection, run: RunId) -> int:
     """The number of a run's last entry, 0 when it has none."""
-    query = select(func.coalesce(func.max(_ENTRIES.seq), 0)).where(_ENTRIES.run == run)
-    return int((await connection.execute(query)).scalar_one())
+    entry = await last_entry(connection, run)
+    return 0 if entry is None else entry.seq
+
+
+async def last_entry(connection: AsyncConnection, run: RunId) -> Entry | None:
+    """A run's last entry, ``None`` when it has none."""
+    query = select(schema.entries).where(_ENTRIES.run == run).order_by(_ENTRIES.seq.desc()).limit(1)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else Entry(*row)
 
 
 async def owner_of(connection: AsyncConnection, run: RunRow) -> OwnerRow | None:
@@ -101,7 +120,7 @@ async def claim(connection: AsyncConnection, run: RunRow, me: OwnerRow) -> None:
     await beat(connection, me)  # nobody has a run who is not known to live
     owner = await owner_of(connection, run)
     if owner is not None and owner.id != me.id:
-        raise RunTaken(_has_it(run, owner))
+        raise RunTaken(has_it(run, owner))
     mine = update(schema.runs).where(_RUNS.id == run.id, _same_owner(run)).values(owner=me.id)
     if (await connection.execute(mine)).rowcount != 1:
         raise RunTaken(f"run {run.id} was taken by another process just now; see `agentrt runs show {run.id}`")
@@ -218,7 +237,8 @@ async def _now(connection: AsyncConnection) -> float:
     return float((await connection.execute(select(func.extract("epoch", func.clock_timestamp())))).scalar_one())
 
 
-def _has_it(run: RunRow, owner: OwnerRow) -> str:
+def has_it(run: RunRow, owner: OwnerRow) -> str:
+    """That a living process has the run, and what can be done."""
     where = owner.host.partition("/")[0]
     return (
         f"run {run.id} is being run by process {owner.pid} on {where}; wait for it, or end it with "

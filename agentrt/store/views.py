@@ -74,7 +74,8 @@ def status_of(row: RunRow, owner: OwnerRow | None) -> ShownStatus:
     """How a run stands; ``owner`` is the living process that has it."""
     if owner is not None:
         return "running"
-    return "interrupted" if row.status == "running" else row.status
+    fork = row.status == "failed" and row.error is None  # a fork that has not gone on yet: nothing has failed
+    return "interrupted" if row.status == "running" or fork else row.status
 
 
 def run_json(row: RunRow, owner: OwnerRow | None) -> dict[str, Any]:
@@ -235,6 +236,15 @@ _BODIES: Final = {"argsbody": "args", "body": "value", "contextbody": "context"}
 
 _TEXTS: Final = ("tools", "schema")
 """Names of what a model was sent that always stand for a hash."""
+
+
+def hashes_of(entry: Entry) -> list[str]:
+    """The hashes of the large texts that ``entry_json`` puts into the entry."""
+    data = json.loads(entry.data) if entry.data else {}
+    if not isinstance(data, dict):
+        return []
+    kept = {*_BODIES, *((*_TEXTS, "messages") if entry.kind == "sent" else ())}
+    return [value for key, value in data.items() if key in kept and value is not None]
 
 
 def entry_json(entry: Entry, body: Callable[[str], str]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ async def reopen(
     """
     recording = await read(journal, name)
     row = recording.run
-    _check(row, spec)
+    check(row, spec)
     modules = _renamed(row, spec)
     args, kwargs = _inputs(row, modules)
     reopened = recording.failed_for_good | _to_make_again(recording)
@@ -99,7 +99,8 @@ def target_of(spec: StepSpec) -> str:
     return f"{module}:{spec.name}"
 
 
-def _check(row: RunRow, spec: StepSpec) -> None:
+def check(row: RunRow, spec: StepSpec) -> None:
+    """Raise ``UsageError`` for a run that is done, or of another program."""
     if row.status == "done":
         raise UsageError(f"run {row.id} is done, there is nothing to go on with; branch off with `agentrt runs fork`")
     if row.program != spec.name:

@@ -1,0 +1,139 @@
+"""``agentrt runs events`` and ``agentrt runs export``: what a run's journal says, entry by entry."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Final
+
+from agentrt.cli.journals import ask, run_and_owner
+from agentrt.cli.output import json_line
+from agentrt.cli.screen import say, width
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from agentrt.store import Entry, Journal, RunRow
+
+_PAGE: Final = 2_000
+"""Entries that are read at once: a run of any length is shown in the memory of so many."""
+
+_FOLLOW_S: Final = 0.5
+"""Seconds between two looks at a run that goes on."""
+
+Bodies = dict[str, str]
+
+
+def add_parsers(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add ``events`` and ``export``."""
+    events = commands.add_parser(
+        "events", help="what happened in a run, in order", description="Print what happened in a run, in order."
+    )
+    events.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `last`")
+    events.add_argument("--follow", "-f", action="store_true", help="go on until the run ends, or Ctrl-C")
+    events.add_argument("--json", action="store_true", help="print one JSON object a line")
+    events.set_defaults(handler=show_events)
+    export = commands.add_parser(
+        "export",
+        help="all that is written down of a run, as JSON",
+        description="Print all that is written down of a run: the run itself, then its entries.",
+    )
+    export.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `last`")
+    export.add_argument(
+        "--format", choices=("jsonl", "json"), default="jsonl", help="one object a line, or one (jsonl)"
+    )
+    export.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    export.set_defaults(handler=export_run)
+
+
+# -- events ----------------------------------------------------------------------------------------------------------
+
+
+def show_events(options: argparse.Namespace) -> int:
+    """Print the entries, and with ``--follow`` those that come, until the run ends."""
+    return ask(options, lambda journal: _events(journal, options))
+
+
+async def _events(journal: Journal, options: argparse.Namespace) -> int:
+    row, owner = await run_and_owner(journal, options.run)
+    after = await _print_from(journal, row, 0, json_wanted=options.json)
+    while options.follow and owner is not None:
+        await asyncio.sleep(_FOLLOW_S)
+        row, owner = await run_and_owner(journal, row.id)  # looked at before its entries: the last ones are shown
+        after = await _print_from(journal, row, after, json_wanted=options.json)
+    if options.follow:
+        _say_the_end(row)
+    return 0
+
+
+def _say_the_end(row: RunRow) -> None:
+    from agentrt.store.views import status_of
+
+    word = status_of(row, None)
+    if word == "interrupted":
+        print(f"the process of run {row.id} is gone; to go on: agentrt runs resume {row.id}", file=sys.stderr)
+    elif word == "waiting":
+        print(f"run {row.id} waits for a person; see agentrt runs questions {row.id}", file=sys.stderr)
+
+
+async def _print_from(journal: Journal, row: RunRow, after: int, *, json_wanted: bool) -> int:
+    """Print the entries that follow number ``after``; the number of the last one."""
+    from agentrt.store.views import entry_json, in_words
+    from agentrt.ui.words import cut, one_line
+
+    async with journal.connect() as connection:
+        async for entry, bodies in _entries(connection, row, after):
+            after = entry.seq
+            if json_wanted:
+                sys.stdout.write(json_line(entry_json(entry, bodies.__getitem__)))
+            else:
+                say(cut(f"{entry.at:9.2f} s  {one_line(in_words(entry, bodies.__getitem__))}", width()))
+    sys.stdout.flush()
+    return after
+
+
+async def _entries(connection: AsyncConnection, row: RunRow, after: int = 0) -> AsyncIterator[tuple[Entry, Bodies]]:
+    """A run's entries with the large texts they need."""
+    from agentrt.store import archive
+    from agentrt.store.views import hashes_of
+
+    while True:
+        page = await archive.entries_of(connection, row.id, after=after, limit=_PAGE)
+        hashes = list({hash_ for entry in page for hash_ in hashes_of(entry)})
+        bodies = await archive.some_bodies(connection, row.id, hashes) if hashes else {}
+        for entry in page:
+            yield entry, bodies
+        if len(page) < _PAGE:
+            return
+        after = page[-1].seq
+
+
+# -- export ----------------------------------------------------------------------------------------------------------
+
+
+def export_run(options: argparse.Namespace) -> int:
+    """Print everything that the journal holds of a run."""
+    ask(options, lambda journal: _export(journal, options))
+    return 0
+
+
+async def _export(journal: Journal, options: argparse.Namespace) -> None:
+    import json
+
+    from agentrt.store import archive
+    from agentrt.store.views import entry_json
+
+    whole = options.format == "json"
+    async with journal.connect() as connection:
+        row = await archive.find_run(connection, options.run)
+        head = {**row._asdict(), "inputs": json.loads(row.inputs) if row.inputs else None}
+        sys.stdout.write(f'{{"run": {json_line(head).rstrip()}, "entries": [' if whole else json_line({"run": head}))
+        between = "\n"
+        async for entry, bodies in _entries(connection, row):
+            line = json_line(entry_json(entry, bodies.__getitem__))
+            sys.stdout.write(f"{between}{line.rstrip()}" if whole else line)
+            between = ",\n"
+        if whole:
+            sys.stdout.write("\n]}\n")
