@@ -79,10 +79,9 @@ class People:
         """
         self._need_somebody(question)
         one = Open(handle, self._begun(question, within), accept)
+        await self._written(one)
         self._open[handle.id] = one
         asyncio.Future.add_done_callback(handle, self._closed)
-        if self._driver.scribe is not None:
-            self._driver.scribe.asked(handle.node, one.question.data(), one.question.context)
         handle.emit(question.text)
         self._look_soon()
         tasks = self._tasks(one)
@@ -144,6 +143,14 @@ class People:
         if before is not None and before.asked is not None and before.end is None:
             return replace(question, until=before.asked.get("until"), problem=before.asked.get("problem", ""))
         return question if within is None else replace(question, until=self._wall() + within)
+
+    async def _written(self, one: Open) -> None:
+        """Wait until the question is on disk, where others find it."""
+        scribe = self._driver.scribe
+        if scribe is not None:
+            written = asyncio.Event()
+            scribe.asked(one.handle.node, one.question.data(), one.question.context, written.set)
+            await written.wait()
 
     def _before(self, step: StepId) -> Any:
         scribe = self._driver.scribe
