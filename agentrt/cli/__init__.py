@@ -15,7 +15,7 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code: 0 done, 1 failed, 2 usage, 130 cancelled.
+    """Run one command line and return its exit code: 0 done, 1 failed, 2 usage, 3 waiting, 130 cancelled.
 
     Whatever goes wrong is one line on standard error; ``--debug`` or ``AGENTRT_DEBUG=1`` adds the traceback.
     """

@@ -9,8 +9,8 @@ import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from agentrt.cli.failures import CANCELLED, DONE, FAILED, complain
-from agentrt.errors import JournalError, ReplayDiffers, RunCancelled, RunError, RunFailed, RunTaken
+from agentrt.cli.failures import CANCELLED, DONE, FAILED, WAITING, complain
+from agentrt.errors import JournalError, ReplayDiffers, RunCancelled, RunError, RunFailed, RunTaken, RunWaiting
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from agentrt.cli.output import Write
     from agentrt.executors.base import ModelExecutor
     from agentrt.runtime import Run, RunResult, Runtime
+    from agentrt.runtime.questions import Answerer
     from agentrt.sdk import Program
     from agentrt.store import Journal
     from agentrt.ui import Display
 
-_CODES: Final = {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}
+_CODES: Final = {"done": DONE, "failed": FAILED, "cancelled": CANCELLED, "waiting": WAITING}
 
 
 class Begin(Protocol):
@@ -40,6 +41,8 @@ def add_execution_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kv", metavar="POLICY", default="agentrt", help="what the engine is told of its KV cache")
     parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help="cancel the run after this long")
     parser.add_argument("--json", action="store_true", help="print the whole run as one JSON object")
+    parser.add_argument("--no-ask", action="store_true", help="ask nobody in this terminal; `agentrt runs answer` does")
+    parser.add_argument("--wait", action="store_true", help="stay when nothing but answers of people is waited for")
 
 
 def seconds(text: str) -> float:
@@ -94,7 +97,15 @@ def _execute(
                 await stack.enter_async_context(journal)
                 await _check(journal)
             runtime = await stack.enter_async_context(
-                Runtime(models=models, observers=[display], kv=options.kv, tenant=tenant, journal=journal)
+                Runtime(
+                    models=models,
+                    observers=[display],
+                    kv=options.kv,
+                    tenant=tenant,
+                    journal=journal,
+                    answers=_answers(options, display),
+                    put_aside=not options.wait,
+                )
             )
             preparing = loop.create_task(models.prepare() if asks_a_model(program) else asyncio.sleep(0))
             with stopped_by_signals(loop, stop):
@@ -194,6 +205,17 @@ def _display(json_wanted: bool) -> Display:
     return Quiet() if json_wanted else Plain(sys.stderr)
 
 
+def _answers(options: argparse.Namespace, display: Display) -> Answerer:
+    """Asks people in this terminal; where there is none, or none is wanted, their questions stay open."""
+    if options.no_ask or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return lambda question: None
+    from rich.console import Console
+
+    from agentrt.ui.asking import Asking
+
+    return Asking(display, Console(stderr=True, highlight=False))
+
+
 def _explain(result: RunResult[Any], options: argparse.Namespace, journal: Journal | None) -> None:
     """Why there is no output, and how to go on."""
     error = result.error
@@ -202,7 +224,9 @@ def _explain(result: RunResult[Any], options: argparse.Namespace, journal: Journ
         import traceback
 
         traceback.print_exception(error)
-    if journal is not None and not _says_how(error):
+    if isinstance(error, RunWaiting):
+        print(f"to answer: agentrt runs answer {result.id} STEP ANSWER --resume{where(options)}", file=sys.stderr)
+    elif journal is not None and not _says_how(error):
         print(f"to go on from here: agentrt runs resume {result.id}{where(options)}", file=sys.stderr)
     complain(str(error))
 

@@ -14,6 +14,7 @@ from agentrt.errors import AgentrtError, RunCancelled, UsageError
 DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
+WAITING: Final = 3  # for people
 BUG: Final = 70  # EX_SOFTWARE of sysexits.h
 CANCELLED: Final = 130  # 128 + SIGINT, as shells have it
 PIPE_CLOSED: Final = 141  # 128 + SIGPIPE

@@ -20,7 +20,7 @@ examples:
   agentrt graph report.py                           show its step graph without running it
   agentrt engine up                                 start an engine that stays up between runs
 
-exit codes: 0 done, 1 failed, 2 usage, 130 cancelled
+exit codes: 0 done, 1 failed, 2 usage, 3 waiting for people, 130 cancelled
 """
 
 
