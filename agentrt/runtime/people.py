@@ -180,7 +180,8 @@ class People:
         try:
             for _ in range(TRIES):
                 answer = await self._asked(one.question)
-                if answer is None and self._mail:
+                if answer is None:
+                    self._left_open(one.question)
                     return
                 try:
                     self._take(one, answer, {"by": "here"})
@@ -195,6 +196,13 @@ class People:
         finally:
             one.asking = False
 
+    def _left_open(self, question: Question) -> None:
+        if not self._mail:
+            raise AnswerError(
+                f"question {question.step!r} ({question.text!r}): nobody answers it here, and no journal keeps it for "
+                f"others; answer it in a terminal, or keep a journal"
+            )
+
     async def _asked(self, question: Question) -> Any:
         answers = self._run.runtime.answers
         assert answers is not None, "asked only if there is one"
@@ -203,8 +211,6 @@ class People:
 
     def _take(self, one: Open, answer: Any, note: dict[str, Any]) -> None:
         """End the question with an answer. Raises ``ValueError`` for one that does not fit."""
-        if answer is None:
-            raise ValueError(f"expected {one.question.expected}, got no answer")
         value = one.accept(answer)
         if not one.value.done():
             self._note(one, note)
@@ -294,8 +300,9 @@ class People:
         if not waited.isdisjoint(self._open) or not self._only_asks():
             self._look_soon()
             return
-        steps = ", ".join(self._open)
-        self._run.put_aside(RunWaiting(f"run {self._run.id} waits for answers to {steps}; then resume it"))
+        details = [f"  {one.step} asks: {one.text} ({one.expected})" for one in self.open]
+        first = f"run {self._run.id} waits for people: {', '.join(self._open)}"
+        self._run.put_aside(RunWaiting("\n".join([first, *details])))
 
 
 def _waits_inside(handle: Handle[Any]) -> bool:
