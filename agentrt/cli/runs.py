@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-from agentrt.cli import runs_events, runs_resume, runs_show, runs_tidy
+from agentrt.cli import answer, runs_events, runs_resume, runs_show, runs_tidy
 from agentrt.cli.journals import add_journal_option
 
 _EXAMPLES: Final = """\
@@ -14,6 +14,7 @@ examples:
   agentrt runs show last
   agentrt runs events 20261120-101500 --follow
   agentrt runs resume last                    go on where it broke off; finished steps are not run again
+  agentrt runs answer last yes --resume       answer what it asks, and go on
   agentrt runs fork last --from 'outline#1'   a new run that keeps all that did not depend on that step
   agentrt runs prune --older-than 30d --dry-run
 
@@ -31,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (runs_show, runs_events, runs_resume, runs_tidy):
+    for module in (runs_show, runs_events, answer, runs_resume, runs_tidy):
         module.add_parsers(commands)
     for one in commands.choices.values():
         add_journal_option(one)
