@@ -2,8 +2,9 @@
 
 *Steps to execution* (KVFlow, arXiv 2507.07400): how many steps have to end before a node can start, along the way that
 gets there soonest. 0 for a node that runs or could start now; for a node that needs all of its inputs, the largest of
-theirs plus one; for one that needs any of them, the smallest plus one; loops by the shortest way round. Inputs that are
-done do not count, and joins, branches and loop heads, which take no time, add nothing.
+theirs plus one; for one that needs any of them, the smallest plus one, for one that needs ``n`` the ``n``-th smallest;
+loops by the shortest way round. Inputs that are done do not count, and joins, branches and loop heads, which take no
+time, add nothing.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ class LiveNode(Protocol):
         """Its data edges."""
 
     @property
+    def need(self) -> int | None:
+        """How many of its inputs it needs, ``None`` for all of them."""
+
+    @property
     def after(self) -> Sequence[LiveNode]:
         """Its control edges."""
 
@@ -64,8 +69,9 @@ class LiveNode(Protocol):
 class ViewNode:
     """One node as the analysis sees it.
 
-    ``before`` are the nodes it waits for: every one, or with ``any_of`` the first. ``back`` are other ways in, the
-    ends of a loop's rounds. ``weight`` is what passing it adds: 1 for a step, 0 for what takes no time.
+    ``before`` are the nodes it waits for: every one, with ``any_of`` the first, with ``need`` so many of those that are
+    not finished. ``back`` are other ways in, the ends of a loop's rounds. ``weight`` is what passing it adds: 1 for a
+    step, 0 for what takes no time.
     """
 
     before: tuple[str, ...] = ()
@@ -73,6 +79,7 @@ class ViewNode:
     any_of: bool = False
     weight: int = 1
     state: State = "open"
+    need: int | None = None
 
 
 GraphView: TypeAlias = Mapping[str, ViewNode]
@@ -118,11 +125,11 @@ class _Search:
     def _enter(self, name: str, node: ViewNode) -> None:
         back = [one for one in node.back if self._open(one)]
         before = [one for one in node.before if self._open(one)]
-        satisfied = not before or (node.any_of and len(before) < len(node.before))
+        satisfied = not before or node.need == 0 or (node.any_of and len(before) < len(node.before))
         if node.state == "running" or (satisfied and not (back and not node.before)):
             self.queue.append((name, 0))
             return
-        self.missing[name] = len(before)
+        self.missing[name] = len(before) if node.need is None else node.need
         self.due[name] = 0
         for one in before:
             self.after.setdefault(one, []).append((name, node.any_of))
@@ -158,11 +165,16 @@ def live_view(nodes: Iterable[LiveNode]) -> dict[str, ViewNode]:
     return {
         node.id: ViewNode(
             before=tuple(one.id for one in (*node.inputs, *node.after)),
+            need=None if node.need is None else max(0, node.need - _done(node.inputs)),
             weight=0 if node.kind == "join" else 1,
             state=_state(node.status),
         )
         for node in nodes
     }
+
+
+def _done(nodes: Iterable[LiveNode]) -> int:
+    return sum(node.status == "done" for node in nodes)
 
 
 def _state(status: StepStatus) -> State:

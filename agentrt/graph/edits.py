@@ -144,7 +144,7 @@ def _against_inputs(draft: Draft) -> Iterator[str]:
     for node, inputs in draft.inputs.items():
         had = () if node in draft.inserted else node.inputs
         for before in inputs:
-            if not draft.has(before):
+            if not draft.has(before) and not before.finished:  # else it was forgotten
                 yield f"step {node.id!r} would wait for {before.id!r}, which is not in this graph"
             elif before.finished and before.status != "done" and before not in had:
                 yield f"step {node.id!r} would wait for {before.id!r}, which gave no value ({before.status})"

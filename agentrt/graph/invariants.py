@@ -33,9 +33,9 @@ def _counts(node: Node) -> Iterator[str]:
     if node.status in {"ready", "running", "done"}:
         if waiting and node.need is None:
             yield f"{waiting} inputs are open"
-        if node.need is not None and (done < node.need or (node.attempt and len(node.inputs) != node.need)):
+        if node.need is not None and (done < node.need or (node.started is not None and len(node.inputs) != node.need)):
             yield f"has {done} of {len(node.inputs)} inputs, needs {node.need}"
-    if node.status != "pending" or node.attempt > 0:
+    if node.status != "pending" or node.started is not None:
         return
     needs = waiting if node.need is None else node.need - done
     if node.waiting != needs:
@@ -48,7 +48,7 @@ def _counts(node: Node) -> Iterator[str]:
 
 def _edges(node: Node) -> Iterator[str]:
     """Edges of nodes that wait: known at both ends, and none that should have skipped them."""
-    if node.status != "pending" or node.attempt > 0:
+    if node.status != "pending" or node.started is not None:
         return
     if node.need is None and any(before.culprit for before in node.inputs):
         yield "an input fell"

@@ -105,7 +105,7 @@ class Node:
     @property
     def unstarted(self) -> bool:
         """Whether it never started and still may: what an edit can change."""
-        return self.attempt == 0 and self.status in ("pending", "ready")
+        return self.started is None and self.status in ("pending", "ready")
 
     @property
     def unwanted(self) -> bool:

@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 
 from agentrt.errors import GraphError
+from agentrt.graph.analysis import live_view, steps_to_execution
 from agentrt.graph.machine import InvalidTransition, Machine, Node
 from agentrt.types import StepId
 from tests.graph.test_machine import Bench, statuses
@@ -236,3 +237,24 @@ def test_validate_finds_what_is_wrong_with_a_join() -> None:
     some.inputs = (a, b)
     with pytest.raises(InvalidTransition, match="has 2 of 2 inputs, needs 1"):
         bench.machine.validate()
+
+
+def test_steps_to_execution_follow_what_a_join_needs() -> None:
+    """A join stands behind the n-th nearest of its inputs; those that are done count for it, lost ones do not."""
+
+    def steps(bench: Bench, node: Node) -> int | None:
+        return steps_to_execution(live_view(bench.machine.nodes.values())).get(node.id)
+
+    bench = Bench()
+    near = bench.add("near")
+    chain = [bench.add("far")]
+    for number in range(3):
+        chain.append(bench.add(f"far{number}", chain[-1]))
+    one = join(bench, 1, near, chain[-1], name="one")
+    two = join(bench, 2, near, chain[1], chain[-1], name="two")
+    three = join(bench, 3, near, chain[1], chain[-1], name="three")
+    assert [steps(bench, node) for node in (one, two, three)] == [1, 2, 4]
+    bench.tell("finish", near)
+    assert [steps(bench, node) for node in (one, two, three)] == [0, 2, 4]
+    bench.tell("cancel", chain[1])
+    assert [steps(bench, node) for node in (one, two, three)] == [0, None, None]
