@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -52,6 +51,8 @@ def is_there(name: str) -> bool:
 
 def ask(options: argparse.Namespace, question: Callable[[Journal], Awaitable[T]]) -> T:
     """What the command's journal answers, in an event loop of its own."""
+    import asyncio
+
     from agentrt.store import Journal
 
     name = needed_journal(options)

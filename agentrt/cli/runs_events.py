@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
@@ -57,6 +56,8 @@ def show_events(options: argparse.Namespace) -> int:
 
 
 async def _events(journal: Journal, options: argparse.Namespace) -> int:
+    import asyncio
+
     row, owner = await run_and_owner(journal, options.run)
     after = await _print_from(journal, row, 0, json_wanted=options.json)
     while options.follow and owner is not None:

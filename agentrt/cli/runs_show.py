@@ -60,7 +60,7 @@ def show_list(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json_line(found, indent=2))
         return 0
-    say(*_list_lines(found))
+    say(*_list_lines(found, options.status))
     if left:
         print(f"and {left:,} more; --limit shows them", file=sys.stderr)
     return 0
@@ -82,9 +82,9 @@ async def _listed(journal: Journal, wanted: str | None, limit: int) -> tuple[lis
     ) - len(shown)
 
 
-def _list_lines(found: list[dict[str, Any]]) -> Iterator[str]:
+def _list_lines(found: list[dict[str, Any]], wanted: str | None) -> Iterator[str]:
     if not found:
-        yield "No such run"
+        yield "No such run" if wanted else "No run is written down"
         return
     ids = max(len(run["run_id"]) for run in found)
     steps = max(5, *(len(str(run["steps"])) for run in found))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import re
 import sys
@@ -98,6 +97,8 @@ async def _cancel(journal: Journal, name: str) -> tuple[RunRow, ShownStatus]:
 
 async def _ask_to_end(journal: Journal, row: RunRow, owner: OwnerRow) -> None:
     """Have the process end the run, and wait until it has, or is gone itself."""
+    import asyncio
+
     from agentrt.store import archive
     from agentrt.store.views import host_of
 

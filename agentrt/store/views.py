@@ -58,8 +58,8 @@ class ShownStep(NamedTuple):
             "status": self.status,
             "parent": self.parent,
             "attempts": self.attempts,
-            "started": self.started,
-            "ended": self.ended,
+            "started": _rounded(self.started),
+            "ended": _rounded(self.ended),
             "prompt_tokens": self.usage.prompt,
             "cached_tokens": self.usage.cached,
             "completion_tokens": self.usage.completion,
@@ -87,11 +87,15 @@ def run_json(row: RunRow, owner: OwnerRow | None) -> dict[str, Any]:
         "target": row.target,
         "status": status,
         "began": datetime.fromtimestamp(row.wall, UTC).isoformat(timespec="seconds"),
-        "seconds": None if status in ("running", "interrupted") else row.seconds,
+        "seconds": None if status in ("running", "interrupted") else _rounded(row.seconds),
         "error": None if status == "running" else row.error,
         "origin": row.origin,
         "owner": None if owner is None else {"host": host_of(owner), "pid": owner.pid},
     }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
 
 
 def host_of(owner: OwnerRow) -> str:
