@@ -26,9 +26,14 @@ def myself() -> OwnerRow:
 
 
 def alive(owner: OwnerRow, now: float) -> bool:
-    """Whether the process still runs: looked up on this machine, believed of others while they give signs of life."""
+    """Whether the process still runs: looked up on this machine, believed of others while they give signs of life.
+
+    ``now`` is by the clock that signs of life are given by.
+    """
     if owner.host == _machine():
-        return _born(owner.pid) == owner.born
+        born = _born(owner.pid)
+        if born != 0.0:
+            return born == owner.born
     return now - owner.beat < DEAD_S
 
 
@@ -49,18 +54,17 @@ def _born(pid: int) -> float | None:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return _signalled(pid)
-    except OSError:
+    except OSError:  # it ended while it was read
         return None
     fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else float(fields[19])
+    return None if fields[0] in "ZX" else float(fields[19])
 
 
 def _signalled(pid: int) -> float | None:
-    if Path("/proc/self/stat").exists():
-        return None
+    """For systems that show no processes, or not those of other users."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return None
     except PermissionError:
         pass

@@ -190,9 +190,10 @@ class SQLiteCommits:
                 self._aside = self._sync == "full"
 
     def _connect(self, wait: float) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=wait, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA synchronous={self._sync}")
+        connection = sqlite3.connect(self.path, timeout=_LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA synchronous={self._sync}")  # waits for one who just creates or leaves the log
         connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute(f"PRAGMA busy_timeout={round(1000 * wait)}")
         return connection
 
 
