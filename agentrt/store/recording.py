@@ -111,7 +111,8 @@ class Recording:
                 step.attempts = json.loads(entry.data)["attempt"] if entry.data else 1
                 step.began = entry.at if step.began is None else step.began
             case "retried":
-                self.steps[entry.step].failures += 1
+                if entry.step in self.steps:  # the program itself is none, and begins anew
+                    self.steps[entry.step].failures += 1
             case "ended":
                 step = self.steps[entry.step]
                 step.ended, step.end = entry, json.loads(entry.data)
@@ -176,10 +177,11 @@ def ancestors(step: StepId) -> Iterable[StepId]:
 class Replay:
     """A recording that is used up call by call and result by result.
 
-    ``reopened`` steps count as not finished. ``strict`` stops at the first difference; without it, calls that the
-    recording does not have wait until it is used up, and ones that are not made again are done without. ``compare``
-    says whether arguments must be what they were. ``rerun`` are steps that may run again though they say that they must
-    not without being asked for.
+    ``reopened`` steps count as not finished. ``strict`` stops at the first difference; without it, calls that are not
+    made again are done without. ``compare`` says whether arguments must be what they were. ``rerun`` are steps that may
+    run again though they say that they must not without being asked for. ``news`` are calls that the recording does not
+    have, the first of each task: the process may have died before they were written down, so they wait until it is
+    used up.
     """
 
     recording: Recording
@@ -190,6 +192,7 @@ class Replay:
     told: int = 0
     made: set[StepId] = field(default_factory=set)
     differing: list[str] = field(default_factory=list)
+    news: dict[object, StepId] = field(default_factory=dict)
     _kept: dict[StepId, Recorded] = field(default_factory=dict)
     _deliveries: list[Delivery] = field(default_factory=list)
     _missing: dict[int, set[StepId]] = field(default_factory=dict)
@@ -233,16 +236,19 @@ class Replay:
             return self._kept[missing].called.at
         return self._deliveries[self.told].at if self.told < len(self._deliveries) else self.recording.seconds
 
-    def called(self, step: StepId, kind: StepKind, args: str) -> Recorded | None:
-        """The program calls a step: what is recorded of it, ``None`` for a new one.
+    def called(self, step: StepId, kind: StepKind, args: str, by: object = None) -> Recorded | None:
+        """The program calls a step, in the task ``by``: what is recorded of it, ``None`` for a new one.
 
-        Raises ``ReplayDiffers`` for a step that should not be called now, or not so.
+        Raises ``ReplayDiffers`` for a step that should not be called now, or not so: what a task calls after a step
+        that is not in the recording cannot be in it.
         """
         known = self._kept.get(step)
         if known is None or step in self.made:
-            if self.strict and not self.over:
-                raise self._differs(f"it calls {step!r}, where before it called {self.missing!r}")
+            if not self.over:
+                self.news.setdefault(by, step)
             return None
+        if self.strict and by is not None and by in self.news:
+            raise self._differs(f"it calls {self.news[by]!r}, where before it called {step!r}")
         self._check(known, kind, args)
         self.made.add(step)
         level = self._levels.pop(step, None)
@@ -272,6 +278,8 @@ class Replay:
 
     def give_up_waiting(self) -> None:
         """The program does not make the calls that are missing: go on without; ``ReplayDiffers`` if strict."""
+        if self.strict and self.news:
+            raise self._differs(f"it calls {next(iter(self.news.values()))!r}, where before it called {self.missing!r}")
         if self.strict:
             raise self._differs(f"it does not call {self.missing!r}, which it called before")
         self._missing.clear()
@@ -282,7 +290,7 @@ class Replay:
 
     def ended(self) -> None:
         """The program has ended. Raises ``ReplayDiffers`` if there it had gone on before, and strict."""
-        if self.strict and not self.over:
+        if self.strict and self._levels:
             raise self._differs(f"it ends, where before it called {self.missing!r}")
 
     def _stands(self, entry: Entry) -> bool:

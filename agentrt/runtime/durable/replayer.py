@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from shlex import quote
@@ -26,6 +27,9 @@ not tell that it rests: enough for a value to come up through that many nested `
 
 PATIENCE_S: Final = 5.0
 """Seconds beyond the recorded time after which a call that is missing will not come any more."""
+
+SHORT_PATIENCE_S: Final = 0.2
+"""The same when calls have come that the recording does not have."""
 
 
 class Replayer:
@@ -66,7 +70,7 @@ class Replayer:
         node = handle.node
         self.nudge()
         try:
-            recorded = self._replay.called(node.id, node.kind, args)
+            recorded = self._replay.called(node.id, node.kind, args, asyncio.current_task())
         except JournalError as error:
             self._fail(error)
             return True
@@ -161,7 +165,8 @@ class Replayer:
 
     def _watch(self) -> None:
         """Wait for a call that came after something that is no step: a sleep, a file, the network."""
-        wait = max(0.0, self._replay.next_at - self._at) + PATIENCE_S
+        patience = SHORT_PATIENCE_S if self._replay.news else PATIENCE_S
+        wait = max(0.0, self._replay.next_at - self._at) + patience
         self._driver.loop.call_later(wait, self._too_late, self._progress)
 
     def _too_late(self, progress: int) -> None:
@@ -200,8 +205,10 @@ class Replayer:
             node.started = recorded.began
         try:
             value = restore(self._replay.recording.value(recorded.end), self._modules)
-        except JournalError as error:
-            self._fail(JournalError(f"step {node.id!r} cannot be taken from the journal: {error}"))
+        except Exception as error:  # noqa: BLE001 - stored values are made again of the program's own classes
+            broken = JournalError(f"step {node.id!r} cannot be taken from the journal: {error}")
+            broken.__cause__ = error
+            self._fail(broken)
             return
         if recorded.status == "done":
             self._driver.land(handle, value)
