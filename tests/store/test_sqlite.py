@@ -78,7 +78,7 @@ async def test_nothing_is_left_of_a_closed_journal(tmp_path: Path) -> None:
     async with Journal(tmp_path / "new" / "runs.db") as journal:
         (told,) = await begun(journal, A)
         told.put(1, 2, 3)
-            assert await numbers(journal, A) == [1, 2, 3]
+        assert await numbers(journal, A) == [1, 2, 3]
     assert set(threading.enumerate()) <= threads | {one for one in threading.enumerate() if "asyncio" in one.name}
     assert _open_files() == files
     assert [one.name for one in (tmp_path / "new").iterdir()] == ["runs.db"]
