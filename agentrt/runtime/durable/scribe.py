@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentrt.runtime.durable.recorder import Recorder
     from agentrt.runtime.handle import Handle
     from agentrt.store.recording import Recorded, Replay
-    from agentrt.types import ModelRequest, StepId
+    from agentrt.types import ModelRequest, StepId, StepStatus
 
 
 class Scribe:
@@ -40,6 +40,7 @@ class Scribe:
         self._live = live
         self._replayer: Replayer | None = None
         self._waiting: list[Callable[[], None]] = []  # what happened beside a recording
+        self._dropped: dict[StepId, StepStatus | None] = {}  # what it says of steps without a result
         self._landing: dict[Handle[Any], None] = {}  # results on their way to the disk
         self._closed = False
         self._writes = True  # neither replaying nor closed
@@ -55,6 +56,7 @@ class Scribe:
         """Begin with what is recorded."""
         self._writes = False
         self.questions = {step.step: step for step in replay.recording.steps.values() if step.kind == "question"}
+        self._dropped = {step.step: step.status for step in replay.recording.steps.values() if not step.settled}
         self._replayer = Replayer(replay, modules, self._driver, self._recorder, self._caught_up, self._stop)
         self._replayer.nudge()
 
@@ -107,7 +109,8 @@ class Scribe:
 
     def dropped(self, node: Node) -> None:
         """The step was cancelled, or skipped."""
-        self._when_live(partial(self._recorder.dropped, node))
+        if self._dropped.get(node.id) != node.status:
+            self._when_live(partial(self._recorder.dropped, node))
 
     def retried(self, node: Node, error: BaseException, delay: float) -> None:
         """An attempt failed, another follows."""
@@ -172,6 +175,7 @@ class Scribe:
     def _caught_up(self, held: list[Handle[Any]]) -> None:
         """The recording is used up: from here on everything is new."""
         self._replayer = None
+        self._dropped.clear()
         self._writes = not self._closed
         if self._live is not None:
             self._live()

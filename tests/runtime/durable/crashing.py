@@ -14,6 +14,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from itertools import pairwise
 from secrets import token_hex
 from typing import Any, Final, Literal, NamedTuple
@@ -28,7 +29,11 @@ APPEND: Final = os.O_APPEND | os.O_CREAT | os.O_WRONLY
 
 
 class World(NamedTuple):
-    """What a process is to bring to its end: these runs, in this journal. ``pace``: the longest sleep of a step."""
+    """What a process is to bring to its end: these runs, in this journal.
+
+    ``pace`` is the longest sleep of a step; ``checkpoint`` the number of entries between two checkpoints of the file,
+    if it is not to be what it is.
+    """
 
     journal: str
     effects: str
@@ -36,6 +41,7 @@ class World(NamedTuple):
     problems: str
     runs: tuple[RunId, ...]
     pace: float
+    checkpoint: int | None = None
 
 
 class Doom(NamedTuple):
@@ -204,6 +210,18 @@ async def listed(width: int) -> list[str]:
     return said
 
 
+@program
+async def timed(count: int) -> list[str]:
+    """Steps that come too late, or not; the program goes on in both cases."""
+    said = []
+    for number in range(count):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(Here.pace / 2):
+                await told(act(f"t{number}"))
+        said.append(await told(plain(f"p{number}")))
+    return said
+
+
 PROGRAMS: Final[dict[str, tuple[Program[[int], list[str]], int]]] = {
     "chain": (chain, 12),
     "fan": (fan, 12),
@@ -211,6 +229,7 @@ PROGRAMS: Final[dict[str, tuple[Program[[int], list[str]], int]]] = {
     "nested": (nested, 3),
     "talk": (talk, 5),
     "listed": (listed, 12),
+    "timed": (timed, 10),
 }
 """What a run whose id is ``NAME-NUMBER`` runs, and its argument."""
 
@@ -220,6 +239,8 @@ def live(world: World, doom: Doom | None = None) -> None:
     Here.effects, Here.told = os.open(world.effects, APPEND, 0o600), os.open(world.told, APPEND, 0o600)
     Here.pace = world.pace
     random.seed()
+    if world.checkpoint is not None:
+        agentrt.store.sqlite._CHECKPOINT_EVERY = world.checkpoint  # type: ignore[misc]
     if doom is not None:
         agentrt.store.sqlite.SQLiteCommits = doomed(doom)  # type: ignore[misc]
     try:

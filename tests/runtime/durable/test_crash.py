@@ -43,9 +43,9 @@ class Step(NamedTuple):
 class Watch:
     """A world, seen from outside: kills its processes, and compares what is on disk before and after."""
 
-    def __init__(self, folder: Path, runs: tuple[RunId, ...], pace: float) -> None:
+    def __init__(self, folder: Path, runs: tuple[RunId, ...], pace: float, checkpoint: int | None = None) -> None:
         journal, effects, told, problems = (str(folder / name) for name in ("runs.db", "effects", "told", "problems"))
-        self.world = World(journal, effects, told, problems, runs, pace)
+        self.world = World(journal, effects, told, problems, runs, pace, checkpoint)
         self.kills: Counter[str] = Counter()
         self.lives = 0
         self.finished: dict[str, Step] = {}
@@ -145,7 +145,7 @@ def kill(fork: ForkServerContext, folder: Path, kills: int, seed: int) -> Counte
         place.mkdir()
         busy = number % 3 == 0
         runs = tuple(RunId(f"{name}-{count}") for name in PROGRAMS for count in range(4 if busy else 2))
-        watch = Watch(place, runs, 0.0 if busy else 0.06)
+        watch = Watch(place, runs, 0.0 if busy else 0.06, 50 if number % 2 else None)
         while not one_life(fork, watch, chance):
             pass
         for run, output in watch.outputs().items():
