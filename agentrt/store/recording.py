@@ -31,6 +31,8 @@ class Recorded:
     began: float | None = None
     attempts: int = 0
     failures: int = 0
+    retried: int = 0
+    """The number of the entry that tells of the newest of these; what it had called before is over with it."""
     ended: Entry | None = None
     end: dict[str, Any] | None = None
     asked: dict[str, Any] | None = None
@@ -113,6 +115,7 @@ class Recording:
             case "retried":
                 if entry.step in self.steps:  # the program itself is none, and begins anew
                     self.steps[entry.step].failures += 1
+                    self.steps[entry.step].retried = entry.seq
             case "ended":
                 step = self.steps[entry.step]
                 step.ended, step.end = entry, json.loads(entry.data)
@@ -202,7 +205,9 @@ class Replay:
         steps = self.recording.steps
         finished = {name for name, step in steps.items() if step.settled and name not in self.reopened}
         self._kept = {
-            name: step for name, step in steps.items() if "/" not in name or finished.isdisjoint(ancestors(name))
+            name: step
+            for name, step in steps.items()
+            if "/" not in name or (finished.isdisjoint(ancestors(name)) and not self._of_failed_attempt(step))
         }
         level_of = [0]  # after so many deliveries of the recording, so many of those that are kept
         for process, entry in self.recording.handed:
@@ -292,6 +297,18 @@ class Replay:
         """The program has ended. Raises ``ReplayDiffers`` if there it had gone on before, and strict."""
         if self.strict and self._levels:
             raise self._differs(f"it ends, where before it called {self.missing!r}")
+
+    def called_earlier(self, step: StepId) -> list[StepId]:
+        """What the failed attempts of a step had called, in order; it goes on with the attempt that was under way."""
+        known = self.recording.steps.get(step)
+        if known is None or not known.retried:
+            return []
+        inside = (one for one in self.recording.steps.values() if one.step.rpartition("/")[0] == step)
+        return [one.step for one in inside if one.called.seq < known.retried]
+
+    def _of_failed_attempt(self, step: Recorded) -> bool:
+        above = (self.recording.steps.get(name) for name in ancestors(step.step))
+        return any(one is not None and step.called.seq < one.retried for one in above)
 
     def _stands(self, entry: Entry) -> bool:
         """Whether it is the end that a step came to at last; one that failed and was resumed has another before it."""

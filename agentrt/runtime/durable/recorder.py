@@ -49,9 +49,9 @@ class Recorder:
             parts.append(self._part("args", args))
         self._put("called", node.id, _object(parts))
 
-    def begun(self, node: Node, then: Callable[[], Any] | None = None) -> None:
+    def begun(self, node: Node, attempt: int, then: Callable[[], Any] | None = None) -> None:
         """An attempt starts; with ``then``, only once that is on disk."""
-        data = "" if node.attempt == 1 else f'{{"attempt":{node.attempt}}}'
+        data = "" if attempt == 1 else f'{{"attempt":{attempt}}}'
         if then is None:
             self._put("begun", node.id, data)
         else:

@@ -15,6 +15,7 @@ from agentrt.store.writer import about_to_happen
 from agentrt.types import FINISHED, StepId
 
 if TYPE_CHECKING:
+    from agentrt.graph.machine import Node
     from agentrt.runtime.driver import Driver
     from agentrt.runtime.durable.recorder import Recorder
     from agentrt.runtime.handle import Handle
@@ -30,6 +31,10 @@ PATIENCE_S: Final = 5.0
 
 SHORT_PATIENCE_S: Final = 0.2
 """The same when calls have come that the recording does not have."""
+
+
+_ENTERED: Final = ("program", "agent")
+"""Kinds of steps whose bodies do nothing but call steps."""
 
 
 class Replayer:
@@ -81,8 +86,11 @@ class Replayer:
             self._known[node.id] = handle, recorded
             node.lane = ""  # it takes nobody's place
         else:
-            node.attempt = recorded.attempts
-            handle.lost = recorded.attempts - recorded.failures
+            attempts = recorded.attempts
+            if node.kind in _ENTERED:  # it goes on in the attempt that was under way
+                attempts = max(attempts, recorded.failures + 1) - 1
+            node.attempt = attempts
+            handle.lost = attempts - recorded.failures
             if recorded.broken_off and handle.spec.has_effects and handle.spec.idempotent is not True:
                 self._doubtful[node.id] = handle
         return True
@@ -91,10 +99,18 @@ class Replayer:
         """Whether a step is entered that may start: only to make the recorded calls inside it again."""
         if handle.node.id in self._known or self._forbids(handle):
             return False
-        if handle.node.kind in ("program", "agent") or handle.node.id in self._parents:
+        if self._goes_on(handle.node):
+            if handle.scope is None and (earlier := self._replay.called_earlier(handle.node.id)):
+                scope = self._driver.open(handle)
+                for step in earlier:  # its steps are counted on from there
+                    scope.name(step.rpartition("/")[2].rpartition("#")[0])
             return True
         self._held.append(handle)
         return False
+
+    def _goes_on(self, node: Node) -> bool:
+        """Whether a step that was in flight is entered while replaying, because of what it calls."""
+        return node.kind in _ENTERED or node.id in self._parents
 
     def ended(self) -> None:
         """The program has ended."""

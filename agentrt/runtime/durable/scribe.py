@@ -86,14 +86,14 @@ class Scribe:
         if self._replayer is not None:
             entered = self._replayer.enters(handle)
             if entered:
-                self._when_live(partial(self._recorder.begun, node))
+                self._when_live(partial(self._recorder.begun, node, node.attempt))
             return entered
         if handle.spec.has_effects:
             handle.stopping = False
-            self._recorder.begun(node, partial(self._start, handle))
+            self._recorder.begun(node, node.attempt, partial(self._start, handle))
             return False
         if node.kind != "python" or node.attempt > 1:  # of the others, the end tells when it began
-            self._recorder.begun(node)
+            self._recorder.begun(node, node.attempt)
         return True
 
     def done(self, handle: Handle[Any], outcome: Any) -> None:

@@ -107,7 +107,8 @@ def assert_goes_on(before: Recording, cut: int, after: Resumed) -> None:
     had = Recording(before.run, before.entries[:cut], before._bodies)
     for name, attempt in after.ran:
         known = had.steps.get(name)
-        assert known is None or attempt > known.attempts or known.status is not None, (cut, name, attempt)
+        if known is not None and known.status is None:
+            assert attempt > known.attempts or known.kind in ("program", "agent"), (cut, name, attempt)
 
 
 def some(numbers: Sequence[int], most: int, shift: int) -> list[int]:

@@ -163,6 +163,31 @@ async def whole_again() -> Any:
         raise ValueError("once more") from None
 
 
+@program(retries=2, backoff=0)
+async def part_again(x: int) -> Any:
+    """Another attempt calls other steps, and more of the same."""
+    attempt = note()
+    y = await work(x)
+    try:
+        return attempt, y, await (work(2) if attempt > 2 else unlucky(attempt))
+    except Unlucky:
+        raise ValueError("once more") from None
+
+
+@step(retries=1, backoff=0)
+async def caller_again(x: int) -> Any:
+    attempt = note()
+    both = await asyncio.gather(work(x), work(x + 1, 2))
+    if attempt == 1:
+        raise ValueError("once more")
+    return both, await work(3 * x)
+
+
+@program
+async def parts_again() -> Any:
+    return await asyncio.gather(part_again(1), caller_again(2), part_again(3)), await work(4)
+
+
 @program
 async def caught() -> Any:
     told: list[str] = []
@@ -314,6 +339,7 @@ ALL = [
     too_slow,
     step_too_slow,
     whole_again,
+    parts_again,
     cancelling,
     siblings,
     awaited_nothing,
