@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Step,
         StepRecord,
         Tool,
+        any_of,
         approve,
         ask,
         attempt,
@@ -45,10 +46,12 @@ if TYPE_CHECKING:
         fill,
         idempotency_key,
         mcp_tools,
+        n_of,
         program,
         run,
         step,
         tool,
+        when,
     )
 
 __version__ = "0.1.0"
@@ -69,6 +72,7 @@ __all__ = [
     "StepRecord",
     "Tool",
     "__version__",
+    "any_of",
     "approve",
     "ask",
     "attempt",
@@ -78,10 +82,12 @@ __all__ = [
     "fill",
     "idempotency_key",
     "mcp_tools",
+    "n_of",
     "program",
     "run",
     "step",
     "tool",
+    "when",
 ]
 
 if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name for one of ours

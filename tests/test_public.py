@@ -45,6 +45,7 @@ def test_the_public_names_are_these() -> None:
         "StepRecord",
         "Tool",
         "__version__",
+        "any_of",
         "approve",
         "ask",
         "attempt",
@@ -54,10 +55,12 @@ def test_the_public_names_are_these() -> None:
         "fill",
         "idempotency_key",
         "mcp_tools",
+        "n_of",
         "program",
         "run",
         "step",
         "tool",
+        "when",
     ]
 
 

@@ -8,7 +8,7 @@ from agentrt.runtime.kv.tracker import Prompt
 from agentrt.runtime.limit import off_the_clock
 from agentrt.runtime.questions import Question
 from agentrt.runtime.result import RunResult, StepRecord, brief, first_cause
-from agentrt.runtime.run import Run, call, outside_a_run
+from agentrt.runtime.run import Run, call, join, outside_a_run
 from agentrt.runtime.runtime import MODEL_LANE, Runtime, new_run_id
 from agentrt.runtime.spec import Siblings, StepSpec, passing
 
@@ -27,6 +27,7 @@ __all__ = [
     "brief",
     "call",
     "first_cause",
+    "join",
     "new_run_id",
     "off_the_clock",
     "outside_a_run",

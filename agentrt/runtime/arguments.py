@@ -37,6 +37,11 @@ def _result(handle: Handle[Any]) -> Any:
     return handle.result()  # holds no handles: those that a step returns are awaited before it ends
 
 
+def exchanged(value: Any, new: Callable[[Handle[Any]], Any]) -> Any:
+    """The value with ``new`` of each handle inside in its place; what holds none is returned itself."""
+    return _replaced(value, new)
+
+
 def _replaced(value: Any, leaf: _Leaf) -> Any:
     new = _rebuilt(value, leaf)
     return value if new is _SAME else new
@@ -53,7 +58,7 @@ def _rebuilt(value: Any, leaf: _Leaf) -> Any:
         return _rebuilt_dict(value, leaf)
     if isinstance(value, (list, tuple, set, frozenset)):
         items = _items(value, leaf)
-        return _SAME if items is None else _container(value, items)
+        return _SAME if items is None else container(value, items)
     return _rebuilt_object(value, leaf)
 
 
@@ -61,12 +66,17 @@ def _rebuilt_dict(value: dict[Any, Any], leaf: _Leaf) -> Any:
     keys, items = _items(value, leaf), _items(value.values(), leaf)
     if keys is None and items is None:
         return _SAME
-    new = {} if type(value) is dict else _emptied(value)
-    new.update(zip(keys or value, items or value.values(), strict=True))
+    return mapping(value, zip(keys or value, items or value.values(), strict=True))
+
+
+def mapping(value: dict[Any, Any], items: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A dict of the same kind that holds these items."""
+    new: dict[Any, Any] = {} if type(value) is dict else _emptied(value)
+    new.update(items)
     return new
 
 
-def _container(value: Any, items: list[Any]) -> Any:
+def container(value: Any, items: list[Any]) -> Any:
     """A container of the same kind that holds these items."""
     if isinstance(value, list) and type(value) is not list:
         new = _emptied(value)

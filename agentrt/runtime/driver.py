@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agentrt.errors import ProgramError, UpstreamFailed
+from agentrt.errors import ProgramError, StepSkipped, UpstreamFailed
 from agentrt.graph.machine import Instruction, Machine, Node
+from agentrt.runtime.absent import NotCalled, filled, skipped
 from agentrt.runtime.arguments import collect, fill
 from agentrt.runtime.feed import Feed
 from agentrt.runtime.handle import Handle, owner
@@ -48,8 +49,10 @@ class Driver:
         if instructions:
             self._carry_out(instructions)
 
-    def add_join(self, join: Node) -> None:
-        """Put a join into the graph; there is nothing to run."""
+    def add_join(self, join: Node, handle: Handle[Any] | None = None) -> None:
+        """Put a join into the graph; there is nothing to run. One that was called has a ``handle``."""
+        if handle is not None:
+            self.handles[join] = handle
         instructions = self._machine.add(join, self._now())
         self._feed.added(join)
         self._carry_out(instructions)
@@ -134,10 +137,33 @@ class Driver:
                 self._drop(handle)
 
     def _pass(self, verb: str, join: Node) -> None:
-        """A join is done as soon as its inputs are."""
-        instructions = self._machine.finish(join, self._now()) if verb == "start" else []
+        """A join takes no time: when it starts it has its value, of its inputs' values, or is not wanted."""
+        handle = self.handles.get(join)
+        instructions: list[Instruction] = []
+        if handle is None:
+            instructions = self._machine.finish(join, self._now()) if verb == "start" else []
+        elif verb == "start":
+            instructions = self._joined(handle)
+        else:
+            _settle_unrun(handle)
         self._feed.ended(join)
         self._carry_out(instructions)
+
+    def _joined(self, handle: Handle[Any]) -> list[Instruction]:
+        node, by_node = handle.node, {one.node: one for one in handle.args}
+        assert handle.spec.landing is not None, "a join that was called makes its value of others"
+        try:
+            value = handle.spec.landing([by_node[before] for before in node.inputs])
+        except StepSkipped as error:
+            instructions = self._machine.decline(node, self._now())
+            _refuse(handle, error)
+        except Exception as error:  # noqa: BLE001 - a condition is the user's code
+            instructions = self._machine.fail(node, error, self._now())
+            _refuse(handle, error)
+        else:
+            instructions = self._machine.finish(node, self._now())
+            handle.settle(value)
+        return instructions
 
     def _stop(self, handle: Handle[Any]) -> None:
         if handle.stopping:
@@ -151,16 +177,10 @@ class Driver:
             self._was_cancelled(handle)
 
     def _drop(self, handle: Handle[Any]) -> None:
-        node = handle.node
-        if node.status == "cancelled":
-            handle.settle_cancelled()
-        else:
-            node.error = _upstream(node)
-            _sign(node.error, node.because or node)
-            handle.settle_error(node.error)
-        self._feed.ended(node)
+        _settle_unrun(handle)
+        self._feed.ended(handle.node)
         if self.scribe is not None:
-            self.scribe.dropped(node)
+            self.scribe.dropped(handle.node)
 
     def _cancel_all(self, scope: Scope) -> None:
         for one in _deepest_first(scope.handles):
@@ -182,6 +202,8 @@ class Driver:
         except (KeyboardInterrupt, GeneratorExit) as error:
             self._failed(handle, error)
             raise  # it is the loop's too: it ends
+        except NotCalled as error:
+            self._not_called(handle, error)
         except BaseException as error:  # noqa: BLE001 - whatever a step raises becomes its result
             self._was_broken(handle, error)
         else:
@@ -200,7 +222,7 @@ class Driver:
     async def _attempt(self, handle: Handle[Any]) -> Any:
         args, kwargs = handle.args, handle.kwargs
         if handle.nested:
-            args, kwargs = fill(args), fill(kwargs)
+            args, kwargs = filled(handle)
         try:
             if handle.spec.timeout is None:
                 return await _whole(handle, args, kwargs)
@@ -227,6 +249,14 @@ class Driver:
         handle.settle_cancelled()
         self._feed.ended(handle.node)
         if self.scribe is not None and handle.parent is not None:
+            self.scribe.dropped(handle.node)
+        self._carry_out(instructions)
+
+    def _not_called(self, handle: Handle[Any], error: StepSkipped) -> None:
+        instructions = self._machine.decline(handle.node, self._now())
+        _refuse(handle, error)
+        self._feed.ended(handle.node)
+        if self.scribe is not None:
             self.scribe.dropped(handle.node)
         self._carry_out(instructions)
 
@@ -296,7 +326,7 @@ async def _leave(handle: Handle[Any], value: Any) -> Any:
     children = handle.scope.handles if handle.scope else {}
     await all_ended(children)
     for child in list(children):  # some are forgotten while others are waited for
-        if not child.observed and child.node.status in ("failed", "skipped"):
+        if not child.observed and child.node.culprit is not None and child.node.status != "cancelled":
             await child
     return fill(value) if returned else value
 
@@ -335,9 +365,24 @@ def _deepest_first(handles: Iterable[Handle[Any]]) -> list[Handle[Any]]:
     return found[::-1]
 
 
-def _upstream(node: Node) -> UpstreamFailed:
-    because = node.because
-    assert because is not None, "a skipped node has somebody to blame"
+def _settle_unrun(handle: Handle[Any]) -> None:
+    """A step ended before it could start."""
+    node = handle.node
+    if node.status == "cancelled":
+        handle.settle_cancelled()
+    else:
+        _refuse(handle, node.error or (skipped(node) if node.because is None else _upstream(node, node.because)))
+
+
+def _refuse(handle: Handle[Any], error: BaseException) -> None:
+    """Whoever waits for the step is told why it has no value."""
+    node = handle.node
+    node.error = error
+    _sign(error, node.because or node)
+    handle.settle_error(error)
+
+
+def _upstream(node: Node, because: Node) -> UpstreamFailed:
     what = "was cancelled" if because.error is None else f"failed: {brief(because.error)}"
     error = UpstreamFailed(f"step {node.id!r} never started, because step {because.id!r} {what}")
     error.__cause__ = because.error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from agentrt.errors import AgentrtError, ProgramError, RunCancelled, RunError, RunFailed, RunWaiting
 from agentrt.events import Observer
 from agentrt.graph.machine import Machine, Node
+from agentrt.runtime.absent import spares
 from agentrt.runtime.driver import Driver, all_ended
 from agentrt.runtime.feed import Feed
 from agentrt.runtime.handle import Handle, owner
@@ -67,7 +68,7 @@ class Run(Generic[T]):
         self.runtime = runtime
         self.spec = spec
         self.loop = asyncio.get_running_loop()
-        self.machine = Machine(limits)
+        self.machine = Machine(limits, self._spares)
         self.sessions = count(1)
         zero = clock() - (log.seconds if log is not None else 0.0)
 
@@ -182,6 +183,26 @@ class Run(Generic[T]):
         self._driver.add(handle)
         return handle
 
+    def submit_join(
+        self,
+        parent: Handle[Any],
+        spec: StepSpec,
+        inputs: tuple[Handle[Any], ...],
+        need: int | None,
+        place: tuple[str, int] | None,
+    ) -> Handle[Any]:
+        """Put a join into the graph: its value is made of those of its inputs, of the first ``need`` that are done."""
+        self._check_open(parent, spec)
+        scope = parent.scope or self._driver.open(parent)
+        for one in inputs:
+            self._take(one, spec)
+        node = self._wiring.node(parent.node, scope, spec, list(inputs), place)
+        node.need = need
+        handle: Handle[Any] = Handle(self, node, spec, inputs, {}, False, copy_context(), parent)
+        scope.handles[handle] = None
+        self._driver.add_join(node, handle)
+        return handle
+
     def text(self, handle: Handle[Any], text: str) -> None:
         """A running step has a piece of text."""
         self._feed.text(handle.node, text)
@@ -211,6 +232,10 @@ class Run(Generic[T]):
                 f"step {spec.name!r}: {self.machine.unfinished} steps of this run are unfinished, its limit is "
                 f"{self._max_pending}; fan out with each(step, items, at_once=...), or raise max_pending"
             )
+
+    def _spares(self, node: Node) -> bool:
+        handle = self._driver.handles.get(node)
+        return handle is None or node.kind == "join" or spares(handle)
 
     def _take(self, handle: Handle[Any], spec: StepSpec) -> None:
         if handle.run is not self:
@@ -326,3 +351,15 @@ def call(
     frame = sys._getframe(depth) if depth else None
     place = (frame.f_code.co_filename, frame.f_lineno) if frame else None
     return parent.run.submit(parent, spec, args, kwargs, place, after)
+
+
+def join(spec: StepSpec, inputs: tuple[Handle[Any], ...], need: int | None, depth: int = 2) -> Handle[Any]:
+    """Join steps from the code of a running program; ``spec.landing`` makes the value of those that are needed.
+
+    Raises what ``call`` raises.
+    """
+    parent = owner.get(None)
+    if parent is None:
+        raise outside_a_run(f"{spec.name}()")
+    frame = sys._getframe(depth)
+    return parent.run.submit_join(parent, spec, inputs, need, (frame.f_code.co_filename, frame.f_lineno))

@@ -35,7 +35,7 @@ class Wiring:
     ) -> Node:
         """The node of a call by ``parent`` that takes the values of ``found``."""
         above = None if parent is self._root else parent
-        inputs = self._inputs(found, scope, above) if found else ()
+        inputs = self._inputs(found, scope, above, spec) if found else ()
         front = self._front(scope, above)
         if inputs and front:
             front = tuple(node for node in front if node not in inputs)
@@ -55,11 +55,13 @@ class Wiring:
         """Let go of nodes that may be taken together again; such a step then has an edge from each of them."""
         self._wide.clear()
 
-    def _inputs(self, found: list[Handle[Any]], scope: Scope, above: Node | None) -> tuple[Node, ...]:
+    def _inputs(self, found: list[Handle[Any]], scope: Scope, above: Node | None, spec: StepSpec) -> tuple[Node, ...]:
         if len(found) == 1:
             return (found[0].node,)
         inputs = tuple(dict.fromkeys([handle.node for handle in found]))
-        return inputs if len(inputs) <= WIDE_INPUTS else self._shared(inputs, scope, above)
+        if len(inputs) <= WIDE_INPUTS or spec.kind == "join":
+            return inputs
+        return self._shared(inputs, scope, above)
 
     def _shared(self, inputs: tuple[Node, ...], scope: Scope, above: Node | None) -> tuple[Node, ...]:
         if inputs not in self._wide:

@@ -8,6 +8,7 @@ from agentrt.sdk.attempts import attempt, idempotency_key
 from agentrt.sdk.commands import Completed, command
 from agentrt.sdk.entry import run
 from agentrt.sdk.fanout import each
+from agentrt.sdk.joins import any_of, n_of, when
 from agentrt.sdk.mcp import mcp_tools
 from agentrt.sdk.people import approve, ask, choose, fill
 from agentrt.sdk.steps import Options, Program, Step, program, step
@@ -28,6 +29,7 @@ __all__ = [
     "Step",
     "StepRecord",
     "Tool",
+    "any_of",
     "approve",
     "ask",
     "attempt",
@@ -37,8 +39,10 @@ __all__ = [
     "fill",
     "idempotency_key",
     "mcp_tools",
+    "n_of",
     "program",
     "run",
     "step",
     "tool",
+    "when",
 ]
