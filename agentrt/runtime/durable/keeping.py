@@ -63,7 +63,22 @@ async def reopen(
     Raises ``NoSuchRun``, ``RunTaken`` when another process has it, ``UsageError`` when it is done, or of another
     program, or has no step of ``rerun``.
     """
-    recording = await read(journal, name)
+    async with journal.connect() as connection:
+        row = await archive.find_run(connection, name)
+    check(row, spec)
+    await journal.claim(row)
+    try:
+        recording = await read(journal, row.id)  # not before: another process may have had it until now
+        return _reopened(journal, recording, spec, compare=compare, rerun=rerun)
+    except BaseException:
+        journal.writer().leave(row.id)
+        await journal.release(row.id)
+        raise
+
+
+def _reopened(
+    journal: Journal, recording: Recording, spec: StepSpec, *, compare: bool, rerun: Collection[str]
+) -> Reopened:
     row = recording.run
     check(row, spec)
     modules = _renamed(row, spec)
@@ -71,7 +86,6 @@ async def reopen(
     reopened = recording.failed_for_good | _to_make_again(recording)
     ended = row.status in ("failed", "cancelled")
     replay = Replay(recording, frozenset(reopened), strict=not ended, compare=compare, rerun=_known(recording, rerun))
-    await journal.claim(row)
     return Reopened(row.id, args, kwargs, RunLog(journal, row.id, replay=replay, modules=modules))
 
 

@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from agentrt import Program, Run, Runtime, program, step
-from agentrt.errors import RunTaken
-from agentrt.store import Journal
+from agentrt.errors import RunTaken, UsageError
+from agentrt.store import Journal, archive
 from agentrt.store.owners import DEAD_S
+from agentrt.store.rows import RunRow
 
 from . import owning
 from .owning import ELSEWHERE, Place, gated
@@ -209,6 +210,40 @@ async def test_a_process_does_not_resume_what_it_runs_itself(place: Place) -> No
             await runtime.resume(gated, run.id)
         os.close(gate)
         assert (await run).status == "done"
+
+
+class Late(Journal):
+    """A journal that takes a run over only when another process has had it meanwhile."""
+
+    async def claim(self, row: RunRow) -> None:
+        """As ``Journal`` does, later."""
+        async with Runtime({}, journal=str(self), estimates=None) as runtime:
+            assert (await (await runtime.resume(twice, row.id))).status == "done"
+        await super().claim(row)
+
+
+FAILS: list[int] = []
+
+
+@program
+async def twice() -> str:
+    """Fails at first."""
+    FAILS.append(1)
+    if len(FAILS) == 1:
+        raise ValueError("broken")
+    return "mended"
+
+
+async def test_a_run_that_was_ended_meanwhile_is_not_gone_on_with(tmp_path: Path) -> None:
+    """What is recorded is read when nobody else can write it any more, so the end that it came to is seen."""
+    FAILS.clear()
+    async with Late(tmp_path / "runs.db") as journal, Runtime({}, journal=journal, estimates=None) as runtime:
+        assert (await runtime.run(twice)).status == "failed"
+        with pytest.raises(UsageError, match="is done"):
+            await runtime.resume(twice)
+        async with journal.connect() as connection:
+            row = await archive.find_run(connection, "last")
+    assert (row.status, row.owner) == ("done", None)
 
 
 async def taken_over(runtime: Runtime, run: Run[str], whole: Program[[], str], place: Place) -> Run[str]:
