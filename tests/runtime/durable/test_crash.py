@@ -84,11 +84,12 @@ class Watch:
         query = "SELECT run || '/' || step, data FROM agentrt_entries WHERE kind='ended' ORDER BY run, seq"
         try:
             with closing(sqlite3.connect(self.world.journal)) as connection:
-                rows = [(key, json.loads(data)) for key, data in connection.execute(query)]
+                ends = [(key, json.loads(data)) for key, data in connection.execute(query)]
                 texts = dict(connection.execute("SELECT run || hash, text FROM agentrt_bodies"))
         except sqlite3.OperationalError:  # it was killed before there was a table
             assert not self.finished
             return {}
+        rows = [(key, end) for key, end in ends if end["status"] != "cancelled"]  # that one may be run again
         assert len(dict(rows)) == len(rows), "a step has ended twice"
         return {key: Step(end["status"], _value(key.partition("/")[0], end, texts)) for key, end in rows}
 
