@@ -12,6 +12,7 @@ from textwrap import dedent
 
 import pytest
 
+from agentrt.cli import main
 from agentrt.engine.paths import ESTIMATES_VARIABLE, JOURNAL_VARIABLE
 
 REPORT = """
@@ -76,6 +77,28 @@ def cli(tmp_path: Path) -> Cli:
             check=False,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's folder as this process's own, with a journal of its own in ``runs.db``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(JOURNAL_VARIABLE, str(tmp_path / "runs.db"))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("AGENTRT_ENGINE", raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return tmp_path
+
+
+@pytest.fixture
+def do(here: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs ``agentrt`` with the words given inside this process, which is quicker."""
+
+    def run(*words: str) -> Ended:
+        code = main(words)
+        return Ended(code, *capsys.readouterr())
 
     return run
 
