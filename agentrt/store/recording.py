@@ -145,8 +145,16 @@ class Recording:
         """1 for a plain step in flight that had all it needed: its beginning is written down with its end only."""
         if step.end is not None or step.kind != "python":
             return 0
-        needed = (self.steps[StepId(one)] for one in json.loads(step.called.data).get("in", ()))
-        return int(all(one.status == "done" for one in needed))
+        return int(all(self.steps[one].status == "done" for one in self.edges(step)[0]))
+
+    def edges(self, step: Recorded) -> tuple[list[StepId], list[StepId]]:
+        """The steps whose values it takes, and those that the program had awaited when it called it."""
+        data = json.loads(step.called.data)
+        inputs, after = (
+            json.loads(self.body(data[f"{name}body"])) if f"{name}body" in data else data.get(name, [])
+            for name in ("in", "after")
+        )
+        return inputs, after
 
     @property
     def failed_for_good(self) -> set[StepId]:

@@ -157,8 +157,8 @@ def edges_of(recording: Recording) -> list[list[str]]:
     """Pairs (before, after) of step ids: data that was handed on, and what the program had awaited."""
     found = []
     for step in recording.steps.values():
-        data = json.loads(step.called.data)
-        found += [[before, str(step.step)] for before in (*data.get("in", ()), *data.get("after", ()))]
+        inputs, after = recording.edges(step)
+        found += [[before, str(step.step)] for before in (*inputs, *after)]
     return found
 
 
@@ -235,7 +235,7 @@ def _error(step: Recorded) -> str | None:
 
 # -- entries ---------------------------------------------------------------------------------------------------------
 
-_BODIES: Final = {"argsbody": "args", "body": "value", "contextbody": "context"}
+_BODIES: Final = {"argsbody": "args", "inbody": "in", "afterbody": "after", "body": "value", "contextbody": "context"}
 """Names under which an entry has the hash of a text, and what the text is to be called in its place."""
 
 _TEXTS: Final = ("tools", "schema")

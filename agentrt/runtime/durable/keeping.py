@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Collection
 from inspect import unwrap
@@ -15,7 +14,7 @@ from agentrt.runtime.spec import StepSpec
 from agentrt.store import archive
 from agentrt.store.codec import Unstorable, decode, encode
 from agentrt.store.journal import Journal
-from agentrt.store.recording import Recorded, Recording, Replay, ancestors
+from agentrt.store.recording import Recording, Replay, ancestors
 from agentrt.store.rows import Entry, RunRow
 from agentrt.types import RunId, StepId
 
@@ -162,7 +161,7 @@ def _to_make_again(recording: Recording) -> set[StepId]:
 def _without(recording: Recording, step: StepId) -> list[Entry]:
     """The entries that do not depend on a step: of neither it, nor what came of it."""
     _known(recording, [step])
-    gone, reopened = _came_of(recording.steps, step), set(ancestors(step))
+    gone, reopened = _came_of(recording, step), set(ancestors(step))
     delivered = {(entry.kind, entry.seq) for _, entry in recording.handed}
     kept, handed = [], [0]  # after so many deliveries of the old run, so many of the new one
     for entry in recording.entries:
@@ -178,13 +177,13 @@ def _without(recording: Recording, step: StepId) -> list[Entry]:
     return kept
 
 
-def _came_of(steps: dict[StepId, Recorded], step: StepId) -> set[StepId]:
+def _came_of(recording: Recording, step: StepId) -> set[StepId]:
     """The step and everything after it: by data, by what the program had awaited, or inside one of these."""
     gone = {step}
     above = set(ancestors(step))
-    for name, one in steps.items():  # in the order of the calls: what a step depends on was called before it
-        data = json.loads(one.called.data)
-        before = {*data.get("in", ()), *data.get("after", ())}
+    for name, one in recording.steps.items():  # in the order of the calls: what a step depends on was called before it
+        inputs, after = recording.edges(one)
+        before = {*inputs, *after}
         inside = not gone.isdisjoint(ancestors(name))
         if inside or not gone.isdisjoint(before) or not above.isdisjoint(before):
             gone.add(name)

@@ -36,15 +36,16 @@ class Recorder:
         self._now = now
         self._seq = seq
         self._unstorable: set[str] = set()
+        self._joined: tuple[str, Node | None, str] = ("", None, "")
         self._conversations = Conversations(partial(writer.keep, run))
 
     def called(self, node: Node, args: str) -> None:
         """A step is in the graph; ``args`` are its arguments as ``show_call`` shows them."""
         parts = [] if node.kind == "python" else [f'"kind":"{node.kind}"']
         if node.inputs:
-            parts.append(f'"in":{_ids(node.inputs)}')
+            parts.append(self._edges("in", node.inputs))
         if node.after:
-            parts.append(f'"after":{_ids(node.after)}')
+            parts.append(self._edges("after", node.after))
         if args:
             parts.append(self._part("args", args))
         self._put("called", node.id, _object(parts))
@@ -127,6 +128,15 @@ class Recorder:
         self._writer.changed(RunChange(status, self._now(), text, None, self._run))
         self._writer.put_then(self._entry("over", _ROOT, _object(parts)), then)
 
+    def _edges(self, name: str, nodes: tuple[Node, ...]) -> str:
+        """Steps by their ids. A join, which is no step, stands for those it gathers: the same for a whole layer."""
+        only = nodes[0] if len(nodes) == 1 else None
+        if only is None or only.kind != "join":
+            return self._part(name, _ids(nodes))
+        if self._joined[:2] != (name, only):
+            self._joined = (name, only, self._part(name, _ids(nodes)))
+        return self._joined[2]
+
     # -- texts -------------------------------------------------------------------------------------------------------
 
     def _value(self, node: Node, value: Any) -> str:
@@ -168,7 +178,7 @@ def _object(parts: list[str]) -> str:
 
 
 def _ids(nodes: tuple[Node, ...]) -> str:
-    """The ids of steps as JSON; a join, which is no step, stands for those it gathers."""
+    """The ids of steps as JSON, those that a join gathers in its place."""
     if len(nodes) == 1 and nodes[0].kind != "join":
         return f"[{quoted(nodes[0].id)}]"
     ids: dict[StepId, None] = {}
