@@ -98,14 +98,11 @@ class Scribe:
 
     def done(self, handle: Handle[Any], outcome: Any) -> None:
         """The step's body has returned."""
-        self._land(
-            handle, partial(self._recorder.done, handle.node, outcome), partial(self._driver.land, handle, outcome)
-        )
+        self._land(handle, outcome, self._recorder.done, self._driver.land)
 
     def failed(self, handle: Handle[Any], error: BaseException) -> None:
         """The step has failed for good."""
-        land = partial(self._driver.land_failure, handle, error)
-        self._land(handle, partial(self._recorder.failed, handle.node, error), land)
+        self._land(handle, error, self._recorder.failed, self._driver.land_failure)
 
     def dropped(self, node: Node) -> None:
         """The step was cancelled, or skipped."""
@@ -149,24 +146,30 @@ class Scribe:
         elif not self._closed:
             self._waiting.append(write)
 
-    def _land(self, handle: Handle[Any], write: Callable[[Callable[[], Any]], None], land: Callable[[], None]) -> None:
+    def _land(
+        self,
+        handle: Handle[Any],
+        end: Any,
+        write: Callable[[Node, Any, Callable[[], Any]], None],
+        land: Callable[[Handle[Any], Any], None],
+    ) -> None:
         """Write, and hand on when that is on disk. From here on the step cannot be stopped: it has happened."""
         if self._closed:
             self._driver.cannot_land(handle)
             return
         handle.stopping = True
         self._landing[handle] = None
-        landed = partial(self._landed, handle, land)
+        landed = partial(self._landed, handle, end, land)
         if self._writes:
-            write(landed)
+            write(handle.node, end, landed)
         else:
-            self._when_live(partial(write, landed))
+            self._waiting.append(partial(write, handle.node, end, landed))
 
-    def _landed(self, handle: Handle[Any], land: Callable[[], None]) -> None:
+    def _landed(self, handle: Handle[Any], end: Any, land: Callable[[Handle[Any], Any], None]) -> None:
         if not self._closed:
             del self._landing[handle]
             self._recorder.seen += 1
-            land()
+            land(handle, end)
 
     def _start(self, handle: Handle[Any]) -> None:
         if not self._closed and handle.node.status not in FINISHED:
