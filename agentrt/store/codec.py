@@ -13,7 +13,8 @@ import enum
 import json
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -24,7 +25,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 from uuid import UUID
 
-from agentrt.errors import JournalError
+from agentrt.errors import JournalError, StepError
 
 KIND: Final = "$"
 _LEAVES: Final = frozenset({str, int, bool, float, type(None)})
@@ -161,7 +162,8 @@ def _plain_object(value: Any, kind: type, otherwise: Callable[[Any], Any]) -> An
 def _plain_error(error: BaseException, kind: type, otherwise: Callable[[Any], Any]) -> Any:
     """Its arguments and attributes as far as they are data; its text in any case."""
     plain: dict[str, Any] = {KIND: "error", "c": _name(kind), "text": _said(error)}
-    for key, held in (("args", error.args), ("state", {**vars(error)}), ("cause", error.__cause__)):
+    args = OSError.__reduce__(error)[1] if isinstance(error, OSError) else error.args  # with the names of files
+    for key, held in (("args", args), ("state", {**vars(error)}), ("cause", error.__cause__)):
         try:
             plain[key] = None if held is None else _plain(held, otherwise)
         except (Unstorable, RecursionError):
@@ -291,11 +293,22 @@ def _error(plain: dict[str, Any], kind: type, modules: Mapping[str, str]) -> Any
     _expect(kind, issubclass(kind, BaseException), plain)
     args = plain["args"] and _value(plain["args"], modules)
     args = (plain["text"],) if args is None else args
-    make: Any = kind if issubclass(kind, BaseExceptionGroup) else BaseException
-    new: BaseException = make.__new__(kind, *args)
+    try:
+        new = _raised(kind, args)
+    except Exception as error:  # noqa: BLE001 - of a class that is made by its own code only, as some of extensions
+        new = StepError(f"{plain['text']} (it was a {plain['c']}, which cannot be made from what is stored: {error})")
     for name, item in (_value(plain["state"], modules) if plain["state"] else {}).items():
         object.__setattr__(new, name, item)
     new.__cause__ = _value(plain["cause"], modules) if plain["cause"] else None
+    return new
+
+
+def _raised(kind: type, args: Sequence[Any]) -> BaseException:
+    """An error of that class, made by the code of the built-in one that it is derived from."""
+    built_in: Any = next(one for one in kind.__mro__ if one.__module__ == "builtins")
+    new: BaseException = built_in.__new__(kind, *args)
+    with suppress(TypeError):  # these arguments are its text, where its own were no data
+        built_in.__init__(new, *args)
     return new
 
 
