@@ -208,6 +208,7 @@ class Replay:
     _deliveries: list[Delivery] = field(default_factory=list)
     _missing: dict[int, set[StepId]] = field(default_factory=dict)
     _levels: dict[StepId, int] = field(default_factory=dict)
+    _inside: dict[StepId, Usage] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         steps = self.recording.steps
@@ -227,6 +228,10 @@ class Replay:
             level = level_of[min(step.called.seen, len(level_of) - 1)]
             self._missing.setdefault(level, set()).add(name)
             self._levels[name] = level
+        for name, step in steps.items():
+            outermost = next((above for above in ancestors(name) if above in finished), None)
+            if outermost is not None:
+                self._inside[outermost] = self._inside.get(outermost, Usage()) + step.usage
 
     @property
     def over(self) -> bool:
@@ -272,6 +277,11 @@ class Replay:
     def settled(self, known: Recorded) -> bool:
         """Whether the recorded result stands."""
         return known.settled and known.step not in self.reopened
+
+    def used(self, known: Recorded) -> Usage:
+        """The tokens of a finished step, and of the steps inside it, which are not called again."""
+        inside = self._inside.get(known.step)
+        return known.usage if inside is None else known.usage + inside
 
     def due(self) -> list[Delivery]:
         """What the program is handed next, together; nothing while calls are missing that came before it."""

@@ -216,7 +216,7 @@ class Replayer:
         if recorded is None or recorded.end is None or recorded.ended is None:
             return
         node = handle.node
-        node.attempt, node.usage = recorded.attempts, recorded.usage
+        node.attempt, node.usage = recorded.attempts, self._replay.used(recorded)
         if recorded.began is not None:
             node.started = recorded.began
         try:
