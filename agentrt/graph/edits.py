@@ -6,14 +6,14 @@ changed, so nothing that happened is ever undone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from agentrt.errors import EditRefused, GraphError
 from agentrt.graph.analysis import topological
 from agentrt.graph.node import Node
-from agentrt.types import StepId
+from agentrt.types import FINISHED, StepId
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class Draft:
     """What an edit comes to: the nodes that leave, those that come, and the inputs of all that change theirs."""
 
     nodes: Mapping[StepId, Node]
+    idle: Collection[Node] = ()
     dropped: dict[Node, None] = field(default_factory=dict)
     inserted: dict[Node, None] = field(default_factory=dict)
     inputs: dict[Node, tuple[Node, ...]] = field(default_factory=dict)
@@ -97,9 +98,12 @@ class Draft:
         return self.inputs.get(node, node.inputs)
 
 
-def checked(nodes: Mapping[StepId, Node], changes: Sequence[Change]) -> Draft:
-    """What the changes come to in a graph of these nodes. Raises ``EditRefused`` with every reason against them."""
-    draft = Draft(nodes)
+def checked(nodes: Mapping[StepId, Node], changes: Sequence[Change], idle: Collection[Node] = ()) -> Draft:
+    """What the changes come to in a graph of these nodes, of which the ``idle`` ones count as not started.
+
+    Raises ``EditRefused`` with every reason against them.
+    """
+    draft = Draft(nodes, idle)
     for change in changes:
         draft.take(change)
     reasons = [*_against_inserting(draft), *_against_changing(draft), *_against_inputs(draft), *_dangling(draft)]
@@ -134,7 +138,7 @@ def _against_changing(draft: Draft) -> Iterator[str]:
     for node in {**draft.dropped, **draft.replaced, **draft.inputs}:
         if not draft.has(node):
             yield f"step {node.id!r} is not in this graph"
-        elif not node.unstarted:
+        elif not node.unstarted and node not in draft.idle:
             yield f"step {node.id!r} has started ({node.status}); only steps that have not can be changed"
         elif node in draft.dropped and (node in draft.inputs or node in draft.replaced):
             yield f"step {node.id!r} is dropped, and changed by the same edit"
@@ -169,7 +173,7 @@ def _cycles(draft: Draft) -> Iterator[str]:
     queue = list(draft.inputs)
     for node in queue:
         if node.id not in found:
-            waits = draft.before(node) if node.unstarted else held.get(node, ())
+            waits = draft.before(node) if node.unstarted or node in draft.idle else held.get(node, ())
             left = [one for one in waits if not one.finished]
             found[node.id] = [one.id for one in left]
             queue.extend(left)
@@ -186,3 +190,19 @@ def _held(draft: Draft) -> dict[Node, list[Node]]:
         if node.parent is not None and not node.finished:
             held.setdefault(node.parent, []).append(node)
     return held
+
+
+def cut(changed: Iterable[Node]) -> None:
+    """Nodes that ended before they could start no longer come behind nodes that were changed since.
+
+    Such an edge means nothing any more, and what was called after the end of the one may now come before the other.
+    """
+    known = {node: None for node in changed if node.status not in FINISHED}
+    queue = list(known)
+    for node in queue:
+        for after in node.dependents:
+            if after.status in FINISHED:
+                after.inputs = tuple(before for before in after.inputs if before is not node)
+            elif after.unstarted and after not in known:
+                known[after] = None
+                queue.append(after)

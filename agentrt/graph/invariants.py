@@ -11,7 +11,7 @@ from agentrt.graph.node import InvalidTransition, Node
 from agentrt.types import StepId
 
 if TYPE_CHECKING:
-    from agentrt.graph.machine import Lane
+    from agentrt.graph.transitions import Lane
 
 
 def check(nodes: Mapping[StepId, Node], lanes: Mapping[str, Lane], unfinished: int) -> None:

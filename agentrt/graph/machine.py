@@ -21,69 +21,27 @@ nodes that have not started, several at once or none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import heapify, heappop, heappush
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from agentrt.errors import GraphError
-from agentrt.graph.edits import Change, cannot_meet, checked
+from agentrt.graph.edits import Change, cannot_meet, checked, cut
 from agentrt.graph.invariants import check
 from agentrt.graph.node import NO_USAGE, InvalidTransition, Node
-from agentrt.types import FINISHED, StepId, StepStatus
+from agentrt.graph.transitions import Instruction, Transitions, to_blame, turn
+from agentrt.types import FINISHED, StepStatus
 
 __all__ = ["NO_USAGE", "Instruction", "InvalidTransition", "Machine", "Node"]
 
-_ALLOWED: Final[Mapping[StepStatus, frozenset[StepStatus]]] = {
-    "pending": frozenset({"ready", "running", "skipped", "cancelled"}),
-    "ready": frozenset({"running", "cancelled"}),
-    "running": frozenset({"done", "failed", "cancelled", "skipped", "pending"}),
-    "done": frozenset(),
-    "failed": frozenset(),
-    "skipped": frozenset(),
-    "cancelled": frozenset(),
-}
-
 _SUSPENDED: Final = 1 << 62
 """What a suspended node waits for: more than inputs that are late for a join could ever count down."""
-
-
-class Instruction(NamedTuple):
-    """What the driver has to do now.
-
-    ``start``: run the node. ``stop``: end its run, then report ``cancelled``. ``drop``: it ended without having run,
-    its status says how and ``because`` which failure or cancellation is to blame, if any.
-    """
-
-    verb: Literal["start", "stop", "drop"]
-    node: Node
-
-
-class Lane:
-    """The places of one executor. ``queue`` is ordered by priority, then by age."""
-
-    __slots__ = ("busy", "limit", "queue")
-
-    def __init__(self, limit: int | None) -> None:
-        self.limit = limit
-        self.busy = 0
-        self.queue: list[tuple[int, int, Node]] = []
-
-    @property
-    def free(self) -> bool:
-        """Whether one more node may run."""
-        return self.limit is None or self.busy < self.limit
-
-    def leave(self, node: Node) -> None:
-        """Take a ready node out of the queue."""
-        self.queue = [place for place in self.queue if place[2] is not node]
-        heapify(self.queue)
 
 
 def _always(_: Node) -> bool:
     return True
 
 
-class Machine:
+class Machine(Transitions):
     """The step graph of one run and the state of every node in it.
 
     ``limits`` says how many nodes of a lane run at once; a lane that is not named has no limit. ``spares`` says whether
@@ -94,16 +52,9 @@ class Machine:
     def __init__(
         self, limits: Mapping[str, int | None] | None = None, spares: Callable[[Node], bool] = _always
     ) -> None:
-        self.nodes: dict[StepId, Node] = {}
-        self.unfinished = 0
-        self._added = 0
+        super().__init__(limits or {})
         self.version = 0
         self._spares = spares
-        self._lanes = {name: Lane(limit) for name, limit in (limits or {}).items()}
-
-    def limit(self, lane: str, places: int | None) -> None:
-        """Name a lane that was not known when the machine was made; a known lane stays as it is."""
-        self._lanes.setdefault(lane, Lane(places))
 
     def add(self, node: Node, now: float) -> list[Instruction]:
         """Put a new node into the graph.
@@ -124,7 +75,7 @@ class Machine:
         self._end(node, "done", now)
         behind = node.dependents
         if len(behind) > 1 and self._lanes:  # else no two of them want one place
-            behind = sorted(behind, key=_turn)
+            behind = sorted(behind, key=turn)
         for after in behind:
             after.waiting -= 1
             if after.waiting == 0 and after.status == "pending":
@@ -178,16 +129,21 @@ class Machine:
         self._ready(node, now, out)
         return out
 
-    def edit(self, changes: Sequence[Change], now: float) -> list[Instruction]:
+    def edit(self, changes: Sequence[Change], now: float, idle: Collection[Node] = ()) -> list[Instruction]:
         """Change nodes that have not started, all at once; makes the next ``version``.
 
-        Raises ``EditRefused`` with every reason against it; nothing has changed then.
+        ``idle`` nodes were told to start, but the driver holds them back: they count as not started. Raises
+        ``EditRefused`` with every reason against it; nothing has changed then.
         """
-        draft = checked(self.nodes, changes)
+        draft = checked(self.nodes, changes, idle)
         out: list[Instruction] = []
+        free: list[Node] = []
         self.version += 1
+        held = [node for node in (*draft.dropped, *draft.inputs) if node in idle]
+        for node in held:
+            self._back(node, now)
         for node in draft.dropped:
-            self._wait_again(node, now)
+            self._leave_queue(node, now)
             self._end(node, "skipped", now)
             out.append(Instruction("drop", node))
         for node in draft.inserted:
@@ -196,13 +152,14 @@ class Machine:
         for node, inputs in draft.inputs.items():
             self._unlink(node, now)
             node.inputs = inputs
-        free: list[Node] = []
         for node in draft.inputs:
             if self._link(node, now, out, free) and node.waiting == 0:
                 free.append(node)
-        for node in sorted(free, key=_turn):
+        for node in sorted(free, key=turn):
             self._ready(node, now, out)
-        _cut(draft.inputs)
+        for node in held:
+            self._serve(node.lane, now, out)
+        cut(draft.inputs)
         return out
 
     def validate(self) -> None:
@@ -217,19 +174,6 @@ class Machine:
         node.inputs = node.after = ()
         node.dependents.clear()
 
-    def _admit(self, node: Node, now: float) -> None:
-        if node.id in self.nodes:
-            raise GraphError(f"step {node.id!r} is in the graph already; every step needs an id of its own")
-        for before in node.inputs:
-            if self.nodes.get(before.id) is not before and before.status not in FINISHED:  # else it was forgotten
-                raise GraphError(f"step {node.id!r} depends on {before.id!r}, which is not in this graph")
-        self._added += 1
-        node.sequence = self._added
-        node.added = now
-        node.history.append(("pending", now))
-        self.nodes[node.id] = node
-        self.unfinished += 1
-
     def _link(self, node: Node, now: float, out: list[Instruction], free: list[Node]) -> bool:
         """Have its inputs know of it and count those it waits for; ``False`` when it cannot run, and was skipped."""
         lost = 0
@@ -243,7 +187,7 @@ class Machine:
 
     def _can_run(self, node: Node, lost: int, now: float, out: list[Instruction], free: list[Node]) -> bool:
         """Whether the node may run, of whose inputs so many have no value; it is skipped else."""
-        count, because = len(node.inputs), _to_blame(node) if lost else None
+        count, because = len(node.inputs), to_blame(node) if lost else None
         if node.need is None:
             fits = because is None and lost < count and self._spares(node)
         else:
@@ -261,57 +205,7 @@ class Machine:
             if before.status not in FINISHED:
                 before.dependents.remove(node)
         node.waiting = node.spare = 0
-        self._wait_again(node, now)
-
-    def _wait_again(self, node: Node, now: float) -> None:
-        if node.status == "ready":
-            self._lanes[node.lane].leave(node)
-            node.status = "pending"  # only here: for a driver's event it would be an impossible step
-            node.history.append(("pending", now))
-
-    # -- transitions -----------------------------------------------------------------------------------------
-
-    def _move(self, node: Node, status: StepStatus, now: float) -> None:
-        if status not in _ALLOWED[node.status]:
-            raise InvalidTransition(f"cannot become {status} at {now:.3f} s: {node.story}")
-        node.status = status
-        node.history.append((status, now))
-
-    def _ready(self, node: Node, now: float, out: list[Instruction]) -> None:
-        lane = self._lanes.get(node.lane)
-        if lane is None or lane.free:
-            self._start(node, lane, now, out)
-        else:
-            self._move(node, "ready", now)
-            heappush(lane.queue, (-node.priority, node.sequence, node))
-
-    def _start(self, node: Node, lane: Lane | None, now: float, out: list[Instruction]) -> None:
-        self._move(node, "running", now)
-        node.attempt += 1
-        if node.started is None:
-            node.started = now
-            if node.need is not None:
-                node.inputs = _first_done(node)
-        if lane is not None:
-            lane.busy += 1
-            node.holds = True
-        out.append(Instruction("start", node))
-
-    def _vacate(self, node: Node, now: float, out: list[Instruction]) -> None:
-        if not node.holds:
-            return
-        node.holds = False
-        lane = self._lanes[node.lane]
-        lane.busy -= 1
-        while lane.queue and lane.free:
-            head = heappop(lane.queue)[2]
-            if head.status == "ready":  # a cancelled node stays in the queue until its turn
-                self._start(head, lane, now, out)
-
-    def _end(self, node: Node, status: StepStatus, now: float) -> None:
-        self._move(node, status, now)
-        node.ended = now
-        self.unfinished -= 1
+        self._leave_queue(node, now)
 
     def _fall(self, node: Node, status: StepStatus, now: float) -> list[Instruction]:
         """The node ended without a value; it is to blame, unless it was skipped."""
@@ -320,7 +214,7 @@ class Machine:
         because = None if status == "skipped" else node
         free: list[Node] = []
         self._spread(((after, because) for after in node.dependents), now, out, free)
-        for after in sorted(free, key=_turn):
+        for after in sorted(free, key=turn):
             self._ready(after, now, out)
         self._vacate(node, now, out)
         return out
@@ -340,7 +234,7 @@ class Machine:
                 node.spare -= 1
                 if node.spare >= 0:
                     continue
-                because = _to_blame(node)
+                because = to_blame(node)
             elif because is None and self._spares(node):
                 node.waiting -= 1
                 if node.waiting:
@@ -355,39 +249,3 @@ class Machine:
         node.because = because
         self._end(node, "skipped", now)
         out.append(Instruction("drop", node))
-
-
-def _cut(changed: Iterable[Node]) -> None:
-    """Nodes that ended before they could start no longer come behind nodes that were changed since.
-
-    Such an edge means nothing any more, and what was called after the end of the one may now come before the other.
-    """
-    known = {node: None for node in changed if node.status not in FINISHED}
-    queue = list(known)
-    for node in queue:
-        for after in node.dependents:
-            if after.status in FINISHED:
-                after.inputs = tuple(before for before in after.inputs if before is not node)
-            elif after.unstarted and after not in known:
-                known[after] = None
-                queue.append(after)
-
-
-def _first_done(node: Node) -> tuple[Node, ...]:
-    """As many of its inputs as it needs, in the order in which they were done."""
-    done = [before for before in node.inputs if before.status == "done"]
-    return tuple(sorted(done, key=_ended)[: node.need])
-
-
-def _to_blame(node: Node) -> Node | None:
-    """The first failure or cancellation that reached the node through its inputs."""
-    lost = [before for before in node.inputs if before.status in FINISHED and before.culprit is not None]
-    return min(lost, key=_ended).culprit if lost else None
-
-
-def _ended(node: Node) -> float:
-    return node.ended or 0.0
-
-
-def _turn(node: Node) -> tuple[int, int]:
-    return -node.priority, node.sequence

@@ -281,6 +281,24 @@ def test_a_node_left_with_disabled_edges_alone_is_skipped() -> None:
     assert (node.unwanted, after.unwanted) == (True, True)
 
 
+def test_idle_nodes_count_as_not_started() -> None:
+    """What was told to start, and is held back by the driver, may be changed: its place goes to others meanwhile."""
+    bench = Bench(gpu=1)
+    other, gate = bench.add("other"), bench.add("gate")
+    held, gone = bench.add("held", other), bench.add("gone", lane="gpu")
+    bench.add("waiting", lane="gpu")
+    bench.tell("finish", other)
+    assert statuses(held, gone) == ["running", "running"]
+    with pytest.raises(EditRefused, match="'held' has started"):
+        bench.machine.edit([Rewire(held, (gate,)), Drop(gone)], bench.now)
+    out = bench.machine.edit([Rewire(held, (gate,)), Drop(gone)], bench.now, {held, gone})
+    bench.machine.validate()
+    assert [(verb, node.id) for verb, node in out] == [("drop", "gone"), ("start", "waiting")]
+    assert (held.status, held.attempt, held.started) == ("pending", 0, None)
+    assert bench.tell("finish", gate) == [("start", "held")]
+    assert held.attempt == 1
+
+
 def test_an_edit_is_a_graph_error() -> None:
     """Whoever handles impossible graphs handles refused edits too."""
     assert issubclass(EditRefused, GraphError)
