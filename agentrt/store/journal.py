@@ -17,8 +17,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from agentrt.errors import ConfigError, JournalError
-from agentrt.store import archive, schema
-from agentrt.store.owners import BEAT_S, myself
+from agentrt.store import archive, owners, schema
 from agentrt.store.rows import RunRow
 from agentrt.store.writer import PATIENCE_S, Commits, Writer
 from agentrt.types import RunId
@@ -41,7 +40,7 @@ class Journal:
     """
 
     def __init__(self, url: str | Path, *, patience: float = PATIENCE_S) -> None:
-        self.me = myself()
+        self.me = owners.myself()
         self._url, self._sync = _parsed(url)
         self._patience = patience
         self._engine: AsyncEngine | None = None
@@ -78,6 +77,7 @@ class Journal:
         loop = asyncio.get_running_loop()
         if self._writer is None:
             self._writer = Writer(self._open_commits(), loop, self.me, patience=self._patience)
+            owners.enter(self.me)
             self._beating = loop.create_task(self._beat(), name="agentrt-journal", context=Context())
             self._loop = loop
         elif self._loop is not loop:
@@ -131,6 +131,7 @@ class Journal:
                     async with self.connect(write=True) as connection:
                         await archive.forget(connection, self.me)
         finally:
+            owners.leave(self.me)
             await self._let_go()
 
     async def __aenter__(self) -> Self:
@@ -194,7 +195,7 @@ class Journal:
             self._writer.beat()
             with suppress(JournalError):
                 await self._release()
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(owners.BEAT_S)
 
     async def _release(self) -> None:
         for run in list(self._releasing):

@@ -19,10 +19,23 @@ DEAD_S: Final = 30.0
 """Seconds without a sign of life after which a process on another machine counts as dead."""
 
 
+_here: Final[set[str]] = set()
+
+
 def myself() -> OwnerRow:
     """This process, under a new name."""
     pid = os.getpid()
     return OwnerRow(uuid4().hex[:12], _machine(), pid, _born(pid) or 0.0, time.time())
+
+
+def enter(owner: OwnerRow) -> None:
+    """This process has runs under that name, from now on."""
+    _here.add(owner.id)
+
+
+def leave(owner: OwnerRow) -> None:
+    """It has none any more, whether or not the journal could be told."""
+    _here.discard(owner.id)
 
 
 def alive(owner: OwnerRow, now: float) -> bool:
@@ -32,6 +45,8 @@ def alive(owner: OwnerRow, now: float) -> bool:
     """
     if owner.host == _machine():
         born = _born(owner.pid)
+        if owner.pid == os.getpid() and born == owner.born:
+            return owner.id in _here
         if born != 0.0:
             return born == owner.born
     return now - owner.beat < DEAD_S

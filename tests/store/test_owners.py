@@ -31,11 +31,14 @@ def owner_of(process: subprocess.Popen[bytes], **changed: object) -> OwnerRow:
 
 
 def test_each_time_it_is_asked_a_process_is_somebody_new() -> None:
-    """Two journals of one process are two owners, both alive."""
+    """Two journals of one process are two owners, each alive while it is open."""
     first, second = myself(), myself()
     assert first.id != second.id
     assert (first.pid, first.host) == (os.getpid(), second.host)
-    assert alive(first, time.time())
+    owners.enter(first)
+    assert [alive(one, time.time()) for one in (first, second)] == [True, False]
+    owners.leave(first)
+    assert not alive(first, time.time())
 
 
 @LINUX
