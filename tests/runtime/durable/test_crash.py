@@ -43,8 +43,12 @@ class Step(NamedTuple):
 class Watch:
     """A world, seen from outside: kills its processes, and compares what is on disk before and after."""
 
-    def __init__(self, folder: Path, runs: tuple[RunId, ...], pace: float, checkpoint: int | None = None) -> None:
-        journal, effects, told, problems = (str(folder / name) for name in ("runs.db", "effects", "told", "problems"))
+    def __init__(
+        self, folder: Path, runs: tuple[RunId, ...], pace: float, *, checkpoint: int | None = None, full: bool = False
+    ) -> None:
+        effects, told, problems = (str(folder / name) for name in ("effects", "told", "problems"))
+        self._file = folder / "runs.db"
+        journal = f"sqlite:///{self._file}{'?sync=full' if full else ''}"
         self.world = World(journal, effects, told, problems, runs, pace, checkpoint)
         self.kills: Counter[str] = Counter()
         self.lives = 0
@@ -72,7 +76,7 @@ class Watch:
     def outputs(self) -> dict[RunId, list[str]]:
         """What the runs gave, all of which are done, without what is different in every run."""
         query = "SELECT run, data FROM agentrt_entries WHERE kind='over'"
-        with closing(sqlite3.connect(self.world.journal)) as connection:
+        with closing(sqlite3.connect(self._file)) as connection:
             ends = {run: json.loads(data) for run, data in connection.execute(query)}
             texts = dict(connection.execute("SELECT run || hash, text FROM agentrt_bodies"))
             status = set(connection.execute("SELECT id, status FROM agentrt_runs"))
@@ -83,7 +87,7 @@ class Watch:
     def _ended(self) -> dict[str, Step]:
         query = "SELECT run || '/' || step, data FROM agentrt_entries WHERE kind='ended' ORDER BY run, seq"
         try:
-            with closing(sqlite3.connect(self.world.journal)) as connection:
+            with closing(sqlite3.connect(self._file)) as connection:
                 ends = [(key, json.loads(data)) for key, data in connection.execute(query)]
                 texts = dict(connection.execute("SELECT run || hash, text FROM agentrt_bodies"))
         except sqlite3.OperationalError:  # it was killed before there was a table
@@ -146,7 +150,7 @@ def kill(fork: ForkServerContext, folder: Path, kills: int, seed: int) -> Counte
         place.mkdir()
         busy = number % 3 == 0
         runs = tuple(RunId(f"{name}-{count}") for name in PROGRAMS for count in range(4 if busy else 2))
-        watch = Watch(place, runs, 0.0 if busy else 0.06, 50 if number % 2 else None)
+        watch = Watch(place, runs, 0.0 if busy else 0.06, checkpoint=50 if number % 2 else None, full=number % 2 == 0)
         while not one_life(fork, watch, chance):
             pass
         for run, output in watch.outputs().items():
