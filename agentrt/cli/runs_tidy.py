@@ -166,12 +166,14 @@ async def _prune(journal: Journal, options: argparse.Namespace) -> dict[str, Any
     async with journal.connect() as connection:
         rows = await pruning.chosen(connection, statuses, before=before, keep=options.keep or 0)
         sizes = await archive.sizes(connection, [row.id for row in rows])
+    size = pruning.size_of(journal)
     gone = rows if options.dry_run else await pruning.delete(journal, rows)
+    shrunk = bool(gone) and not options.dry_run and await pruning.shrink(journal)
     return {
         "dry_run": options.dry_run,
         "runs": [{**run_json(row, None), "characters": sizes[row.id]} for row in gone],
         "characters": sum(sizes[row.id] for row in gone),
-        "freed_bytes": await pruning.shrink(journal) if gone and not options.dry_run else None,
+        "freed_bytes": size - pruning.size_of(journal) if shrunk else None,
     }
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +17,9 @@ from agentrt.store.journal import Journal
 from agentrt.store.rows import RunRow
 from agentrt.store.views import ShownStatus, status_of
 
-_LOCK_WAIT_S = 10.0
+_LOCK_WAIT_S: Final = 10.0
+_CHECKPOINT_EVERY: Final = 20
+"""Runs after whose deletion the log is moved into the file, so that it does not grow as large as what is deleted."""
 
 
 async def chosen(
@@ -35,38 +38,40 @@ async def chosen(
 async def delete(journal: Journal, rows: Sequence[RunRow]) -> list[RunRow]:
     """Delete runs, and say which: not those that were taken up meanwhile. Other runs may write in between."""
     gone = []
-    for row in rows:
+    for number, row in enumerate(rows, start=1):
         async with journal.connect(write=True) as connection:
             if await archive.delete_run(connection, row):
                 gone.append(row)
+        if number % _CHECKPOINT_EVERY == 0 and journal.file is not None:
+            await asyncio.to_thread(_execute, journal.file, "PRAGMA wal_checkpoint(PASSIVE)")
     return gone
 
 
-async def shrink(journal: Journal) -> int | None:
-    """Give the room of deleted runs back to the disk: how many bytes that were.
+async def shrink(journal: Journal) -> bool:
+    """Give the room of deleted runs back to the disk.
 
-    ``None`` if the journal is no file, or is in use: then it is used again by new runs.
+    ``False`` if the journal is no file, or has runs that go on: then new runs use it.
     """
-    file = journal.file
-    if file is None:
-        return None
+    if journal.file is None:
+        return False
     async with journal.connect() as connection:
         if await archive.owners_of(connection, await archive.list_runs(connection)):
-            return None  # they would wait while it is written anew
-    before = _bytes_of(file)
+            return False  # they would wait while it is written anew
+    await asyncio.to_thread(_execute, journal.file, "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+    return True
+
+
+def size_of(journal: Journal) -> int:
+    """The bytes that a journal takes on this machine's disk, its log included; 0 for one on a server."""
+    if journal.file is None:
+        return 0
+    return sum(one.stat().st_size for one in (journal.file, Path(f"{journal.file}-wal")) if one.exists())
+
+
+def _execute(file: Path, *statements: str) -> None:
     try:
-        await asyncio.to_thread(_vacuum, file)
+        with closing(sqlite3.connect(file, timeout=_LOCK_WAIT_S, isolation_level=None)) as connection:
+            for statement in statements:
+                connection.execute(statement).fetchall()
     except sqlite3.Error as error:
         raise JournalError(f"the journal {str(file)!r} could not be made smaller: {error}; try again later") from error
-    return before - _bytes_of(file)
-
-
-def _vacuum(file: Path) -> None:
-    with closing(sqlite3.connect(file, timeout=_LOCK_WAIT_S, isolation_level=None)) as connection:
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def _bytes_of(file: Path) -> int:
-    log = Path(f"{file}-wal")
-    return file.stat().st_size + (log.stat().st_size if log.exists() else 0)

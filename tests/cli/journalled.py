@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import subprocess
 import sys
 from pathlib import Path
 
@@ -58,31 +58,30 @@ TALK = """
 """
 
 
-async def begin(folder: Path, *words: str) -> asyncio.subprocess.Process:
+def begin(folder: Path, *words: str) -> subprocess.Popen[str]:
     """``agentrt`` in a process of its own, in the test's folder."""
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "agentrt", *words),
+    return subprocess.Popen(
+        [sys.executable, "-m", "agentrt", *words],
         cwd=folder,
         env=environment(),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
-async def until(process: asyncio.subprocess.Process, said: str) -> None:
+def until(process: subprocess.Popen[str], said: str) -> None:
     """Read a process's standard error up to the line that says so."""
     assert process.stderr is not None
     seen = []
-    async for line in process.stderr:
-        seen.append(line.decode())
-        if said in seen[-1]:
+    for line in process.stderr:
+        seen.append(line)
+        if said in line:
             return
     raise AssertionError(f"the process ended without saying {said!r}: {''.join(seen)}")
 
 
-async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Its exit code, and the rest of what it wrote."""
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
