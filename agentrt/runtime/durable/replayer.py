@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.errors import AgentrtError, JournalError, StepError
+from agentrt.runtime.durable.landings import SETTLE_ROUNDS
 from agentrt.store.codec import restore
 from agentrt.store.recording import Delivery, Recorded, Replay
 from agentrt.store.writer import about_to_happen
@@ -22,16 +23,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("agentrt")
 
-SETTLE_ROUNDS: Final = 8
-"""Turns of the event loop that the program is given to come to rest after it was handed something, when the loop does
-not tell that it rests: enough for a value to come up through that many nested ``gather`` and tasks."""
-
 PATIENCE_S: Final = 5.0
 """Seconds beyond the recorded time after which a call that is missing will not come any more."""
 
 SHORT_PATIENCE_S: Final = 0.2
 """The same when calls have come that the recording does not have."""
 
+
+_LOOK_EVERY_S: Final = 0.1
 
 _ENTERED: Final = ("program", "agent")
 """Kinds of steps whose bodies do nothing but call steps."""
@@ -67,8 +66,12 @@ class Replayer:
         self._at = 0.0
 
     def close(self) -> None:
-        """Do nothing further."""
+        """Do nothing further; of what is not handed on yet, nobody is told."""
         self._closed = True
+        for handle, _ in list(self._known.values()):
+            if handle.node.status == "running":
+                self._driver.cannot_land(handle)
+        self._known.clear()
 
     def knows(self, handle: Handle[Any], args: str) -> bool:
         """Whether the call that the program makes is recorded. Stops the run when it should not be made."""
@@ -85,6 +88,7 @@ class Replayer:
         if self._replay.settled(recorded):
             self._known[node.id] = handle, recorded
             node.lane = ""  # it takes nobody's place
+            handle.stopping = True  # it has happened, so it cannot be stopped any more
         else:
             attempts = recorded.attempts
             if node.kind in _ENTERED:  # it goes on in the attempt that was under way
@@ -137,6 +141,9 @@ class Replayer:
             self._go_on()
 
     def _go_on(self) -> None:
+        if self._driver.closing:
+            self.close()
+            return
         group = self._replay.due()
         if group:
             for one in group:
@@ -183,11 +190,20 @@ class Replayer:
         """Wait for a call that came after something that is no step: a sleep, a file, the network."""
         patience = SHORT_PATIENCE_S if self._replay.news else PATIENCE_S
         wait = max(0.0, self._replay.next_at - self._at) + patience
-        self._driver.loop.call_later(wait, self._too_late, self._progress)
+        self._look(self._driver.loop.time() + wait, self._progress)
 
-    def _too_late(self, progress: int) -> None:
+    def _look(self, until: float, progress: int) -> None:
         if self._closed or progress != self._progress:
             return
+        left = until - self._driver.loop.time()
+        if self._driver.closing:  # the run was cancelled
+            self.close()
+        elif left > 0:
+            self._driver.loop.call_later(min(left, _LOOK_EVERY_S), self._look, until, progress)
+        else:
+            self._too_late()
+
+    def _too_late(self) -> None:
         try:
             self._replay.give_up_waiting()
         except JournalError as error:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentrt.errors import AgentrtError
+from agentrt.runtime.durable.landings import Landings
 from agentrt.runtime.durable.replayer import Replayer
 from agentrt.store.codec import show_call
 from agentrt.types import FINISHED
@@ -42,6 +43,7 @@ class Scribe:
         self._waiting: list[Callable[[], None]] = []  # what happened beside a recording
         self._dropped: dict[StepId, StepStatus | None] = {}  # what it says of steps without a result
         self._landing: dict[Handle[Any], None] = {}  # results on their way to the disk
+        self._landings = Landings(driver.loop)
         self._closed = False
         self._writes = True  # neither replaying nor closed
         self.questions: dict[StepId, Recorded] = {}
@@ -65,6 +67,7 @@ class Scribe:
         self._closed = True
         self._writes = False
         self._waiting.clear()
+        self._landings.close()
         if self._replayer is not None:
             self._replayer.close()
         for handle in list(self._landing):
@@ -160,14 +163,12 @@ class Scribe:
         handle.stopping = True
         self._landing[handle] = None
         landed = partial(self._landed, handle, end, land)
-        if self._writes:
-            write(handle.node, end, landed)
-        else:
-            self._waiting.append(partial(write, handle.node, end, landed))
+        self._when_live(partial(self._landings.put, partial(write, handle.node, end, landed)))
 
     def _landed(self, handle: Handle[Any], end: Any, land: Callable[[Handle[Any], Any], None]) -> None:
         if not self._closed:
             del self._landing[handle]
+            self._landings.landed()
             self._recorder.seen += 1
             land(handle, end)
 
