@@ -97,15 +97,15 @@ def _how(question: Question, options: argparse.Namespace) -> list[str]:
 def answer_question(options: argparse.Namespace) -> int:
     """Leave the answer, and go on with the run if that is wanted; the exit code is then the run's status."""
     question, outcome = ask(options, lambda journal: _answer(journal, options))
+    if options.resume and outcome == "kept":  # else a process has the run
+        options.run = question.run
+        return resume_run(options)
+    if options.json:
+        print(json.dumps({"run": question.run, "step": question.step, "outcome": outcome}))
     print(f"{question.step}: {_SAID[outcome]}", file=sys.stderr)
-    if not options.resume:
-        if outcome == "kept":
-            print(f"to go on: agentrt runs resume {question.run}{where(options)}", file=sys.stderr)
-        return DONE
-    if outcome != "kept":
-        return DONE  # a process has the run
-    options.run = question.run
-    return resume_run(options)
+    if outcome == "kept":
+        print(f"to go on: agentrt runs resume {question.run}{where(options)}", file=sys.stderr)
+    return DONE
 
 
 async def _answer(journal: Journal, options: argparse.Namespace) -> tuple[Question, Outcome]:
