@@ -56,30 +56,29 @@ def show_list(options: argparse.Namespace) -> int:
         sys.stdout.write("[]\n" if options.json else "")
         print("No run has been written down yet; `agentrt run PROGRAM.py` does it", file=sys.stderr)
         return 0
-    found, left = ask(options, lambda journal: _listed(journal, options.status, options.limit))
+    found, more = ask(options, lambda journal: _listed(journal, options.status, options.limit))
     if options.json:
         sys.stdout.write(json_line(found, indent=2))
         return 0
     say(*_list_lines(found, options.status))
-    if left:
-        print(f"and {left:,} more; --limit shows them", file=sys.stderr)
+    if more:
+        print("there are more; --limit shows them", file=sys.stderr)
     return 0
 
 
-async def _listed(journal: Journal, wanted: str | None, limit: int) -> tuple[list[dict[str, Any]], int]:
-    """What is shown of each run, and how many more there are."""
+async def _listed(journal: Journal, wanted: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
+    """What is shown of each run, and whether there are more."""
     from agentrt.store import archive
     from agentrt.store.views import run_json, status_of
 
     async with journal.connect() as connection:
-        rows = await archive.list_runs(connection)
+        rows = await archive.list_runs(connection, limit=limit + 1 if wanted is None else None)
         owners = await archive.owners_of(connection, rows)
         fit = [row for row in rows if wanted in (None, status_of(row, owners.get(row.id)))]
         shown = fit[:limit]
         counts = await archive.counts(connection, [row.id for row in shown])
-    return [{**run_json(row, owners.get(row.id)), "steps": counts[row.id].get("called", 0)} for row in shown], len(
-        fit
-    ) - len(shown)
+    told = [{**run_json(row, owners.get(row.id)), "steps": counts[row.id].get("called", 0)} for row in shown]
+    return told, len(fit) > limit
 
 
 def _list_lines(found: list[dict[str, Any]], wanted: str | None) -> Iterator[str]:

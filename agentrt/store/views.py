@@ -28,8 +28,8 @@ _PASSED_ON: Final = ("agentrt.errors:RunFailed", "agentrt.errors:UpstreamFailed"
 class ShownStep(NamedTuple):
     """One step of a run. Times are seconds since the run began, ``None`` when that never happened or is not known.
 
-    ``depth`` counts the steps around it. A step without an end is ``running`` or ``pending`` while the run's process
-    lives, ``interrupted`` or ``pending`` after that, ``waiting`` when a person was asked.
+    ``depth`` counts the steps around it. A step without an end is ``pending`` before its first attempt, and then
+    ``running``, ``waiting`` or ``interrupted`` as its run is; ``waiting`` in any case when it asks a person.
     """
 
     id: StepId
@@ -88,7 +88,7 @@ def run_json(row: RunRow, owner: OwnerRow | None) -> dict[str, Any]:
         "status": status,
         "began": datetime.fromtimestamp(row.wall, UTC).isoformat(timespec="seconds"),
         "seconds": None if status in ("running", "interrupted") else _rounded(row.seconds),
-        "error": None if status == "running" else row.error,
+        "error": None if status in ("running", "waiting") else row.error,
         "origin": row.origin,
         "owner": None if owner is None else {"host": host_of(owner), "pid": owner.pid},
     }
@@ -122,7 +122,7 @@ def details_json(recording: Recording, owner: OwnerRow | None) -> dict[str, Any]
         "error": error_of(recording, owner),
         "steps": [step.to_json() for step in steps],
         "tokens": {"prompt": used.prompt, "cached": used.cached, "completion": used.completion},
-        "graph": {"nodes": list(recording.steps), "edges": edges_of(recording)},
+        "graph": graph_of(recording),
     }
 
 
@@ -137,7 +137,7 @@ def output_of(recording: Recording) -> Any:
 def error_of(recording: Recording, owner: OwnerRow | None) -> dict[str, Any] | None:
     """What ended the run: ``{type, message, step, story}``, as ``agentrt run --json`` has it."""
     over = recording.over
-    if owner is not None or over is None or "error" not in over:
+    if owner is not None or over is None or "error" not in over or over["status"] == "waiting":
         return None
     try:
         first = _first_cause(recording.value(over))
@@ -153,13 +153,25 @@ def error_of(recording: Recording, owner: OwnerRow | None) -> dict[str, Any] | N
     }
 
 
-def edges_of(recording: Recording) -> list[list[str]]:
-    """Pairs (before, after) of step ids: data that was handed on, and what the program had awaited."""
-    found = []
+def graph_of(recording: Recording) -> dict[str, Any]:
+    """Ids of steps, and pairs (before, after) of them: data that was handed on, and what the program had awaited.
+
+    Many steps that were taken together by others are gathered by a node of their own, so that edges stay few.
+    """
+    joins: dict[str, str] = {}
+    edges: list[list[str]] = []
     for step in recording.steps.values():
-        inputs, after = recording.edges(step)
-        found += [[before, str(step.step)] for before in (*inputs, *after)]
-    return found
+        data = json.loads(step.called.data)
+        for name in ("in", "after"):
+            hash_ = data.get(f"{name}body")
+            if hash_ is None:
+                edges += [[before, str(step.step)] for before in data.get(name, ())]
+                continue
+            if hash_ not in joins:
+                joins[hash_] = f"join-{hash_[:8]}"
+                edges += [[before, joins[hash_]] for before in json.loads(recording.body(hash_))]
+            edges.append([joins[hash_], str(step.step)])
+    return {"nodes": [*recording.steps, *joins.values()], "edges": edges}
 
 
 def _first_cause(plain: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -188,11 +200,13 @@ def steps_of(recording: Recording, owner: OwnerRow | None) -> list[ShownStep]:
     inside: dict[str, list[Recorded]] = {}
     for step in recording.steps.values():
         inside.setdefault(step.step.rpartition("/")[0], []).append(step)
-    found, waiting = [], inside.get("", [])[::-1]
-    while waiting:
-        step = waiting.pop()
-        found.append(_shown(step, alive=owner is not None))
-        waiting.extend(reversed(inside.get(step.step, ())))
+    run = status_of(recording.run, owner)
+    unfinished: Literal["running", "waiting", "interrupted"] = run if run in ("running", "waiting") else "interrupted"
+    found, left = [], inside.get("", [])[::-1]
+    while left:
+        step = left.pop()
+        found.append(_shown(step, unfinished))
+        left.extend(reversed(inside.get(step.step, ())))
     return found
 
 
@@ -201,13 +215,13 @@ def total(steps: Iterable[ShownStep]) -> Usage:
     return sum((step.usage for step in steps), Usage())
 
 
-def _shown(step: Recorded, *, alive: bool) -> ShownStep:
+def _shown(step: Recorded, unfinished: Literal["running", "waiting", "interrupted"]) -> ShownStep:
     above, _, last = step.step.rpartition("/")
     return ShownStep(
         step.step,
         last.rpartition("#")[0],
         step.kind,
-        step.status or _unfinished(step, alive=alive),
+        step.status or ("waiting" if step.asked else unfinished if step.attempts else "pending"),
         StepId(above) if above else None,
         above.count("/") + 1 if above else 0,
         step.attempts,
@@ -216,14 +230,6 @@ def _shown(step: Recorded, *, alive: bool) -> ShownStep:
         step.usage,
         _error(step),
     )
-
-
-def _unfinished(step: Recorded, *, alive: bool) -> Literal["pending", "running", "interrupted", "waiting"]:
-    if step.asked is not None:
-        return "waiting"
-    if not step.attempts:
-        return "pending"
-    return "running" if alive else "interrupted"
 
 
 def _error(step: Recorded) -> str | None:
@@ -235,8 +241,8 @@ def _error(step: Recorded) -> str | None:
 
 # -- entries ---------------------------------------------------------------------------------------------------------
 
-_BODIES: Final = {"argsbody": "args", "inbody": "in", "afterbody": "after", "body": "value", "contextbody": "context"}
-"""Names under which an entry has the hash of a text, and what the text is to be called in its place."""
+_BODY: Final = "body"
+"""How a name ends under which an entry has the hash of a text, in place of the text."""
 
 _TEXTS: Final = ("tools", "schema")
 """Names of what a model was sent that always stand for a hash."""
@@ -247,8 +253,8 @@ def hashes_of(entry: Entry) -> list[str]:
     data = json.loads(entry.data) if entry.data else {}
     if not isinstance(data, dict):
         return []
-    kept = {*_BODIES, *((*_TEXTS, "messages") if entry.kind == "sent" else ())}
-    return [value for key, value in data.items() if key in kept and value is not None]
+    kept = (*_TEXTS, "messages") if entry.kind == "sent" else ()
+    return [value for key, value in data.items() if (key.endswith(_BODY) or key in kept) and value is not None]
 
 
 def entry_json(entry: Entry, body: Callable[[str], str]) -> dict[str, Any]:
@@ -258,12 +264,16 @@ def entry_json(entry: Entry, body: Callable[[str], str]) -> dict[str, Any]:
     """
     data = json.loads(entry.data) if entry.data else {}
     if isinstance(data, dict):
-        data = {_BODIES.get(key, key): _whole(entry, key, value, body) for key, value in data.items()}
+        data = {_named(key): _whole(entry, key, value, body) for key, value in data.items()}
     return {**entry._asdict(), "data": data}
 
 
+def _named(key: str) -> str:
+    return (key.removesuffix(_BODY) or "value") if key.endswith(_BODY) else key
+
+
 def _whole(entry: Entry, key: str, value: Any, body: Callable[[str], str]) -> Any:
-    if key in _BODIES or (entry.kind == "sent" and key in _TEXTS):
+    if key.endswith(_BODY) or (entry.kind == "sent" and key in _TEXTS):
         return json.loads(body(value))
     if entry.kind == "sent" and key == "messages" and value is not None:
         return {"id": value, **json.loads(body(value))}

@@ -21,11 +21,15 @@ print(*{name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_name
 """
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["graph", "--help"], ["engine", "--help"]])
-def test_help_imports_only_the_standard_library(words: list[str]) -> None:
+@pytest.mark.parametrize("command", ["", "run", "runs", "runs resume", "graph", "engine"])
+def test_help_imports_only_the_standard_library(command: str) -> None:
     """Help needs no package but this one, so it is there at once and even where an installation is broken."""
     done = subprocess.run(
-        [sys.executable, "-c", _LIST_MODULES, *words], env=environment(), capture_output=True, text=True, check=True
+        [sys.executable, "-c", _LIST_MODULES, *command.split(), "--help"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     plain = subprocess.run(
         [sys.executable, "-c", "import sys; print(*{n.partition('.')[0] for n in sys.modules})"],
@@ -38,7 +42,7 @@ def test_help_imports_only_the_standard_library(words: list[str]) -> None:
     assert "usage: agentrt" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "graph", "engine", "bench"])
+@pytest.mark.parametrize("command", ["run", "runs", "graph", "engine", "bench"])
 def test_every_command_has_help(cli: Cli, command: str) -> None:
     """Each command explains its options and exits well."""
     ended = cli(command, "--help")

@@ -48,11 +48,11 @@ def test_list_shows_the_newest_first(do: Cli, here: Path) -> None:
 
 
 def test_list_can_be_narrowed(do: Cli, here: Path) -> None:
-    """--status takes those of one status, --limit the newest ones, and says how many more there are."""
+    """--status takes those of one status, --limit the newest ones, and says that there are more."""
     for number in range(3):
         do("run", "report.py", "-i", f"topic={number}")
     assert len(do("runs", "list", "--limit", "2").out.splitlines()) == 3
-    assert "and 1 more" in do("runs", "list", "--limit", "2").err
+    assert "there are more" in do("runs", "list", "--limit", "2").err
     assert len(json.loads(do("runs", "list", "--status", "done", "--json").out)) == 3
     assert do("runs", "list", "--status", "failed").out == "No such run\n"
 
