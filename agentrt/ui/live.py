@@ -42,13 +42,7 @@ class LiveDisplay:
         self._view = RunView()
         self._lock = threading.Lock()
         self._broken = False
-        self._live = Live(
-            console=console,
-            get_renderable=self._draw,
-            refresh_per_second=REFRESH,
-            redirect_stdout=True,
-            redirect_stderr=True,
-        )
+        self._live = self._picture()
 
     def open(self) -> None:
         """Take the lower end of the terminal."""
@@ -71,7 +65,7 @@ class LiveDisplay:
         try:
             yield
         finally:
-            self._live.transient = False
+            self._live = self._picture()  # the old one would begin where it ended, and wipe out what was asked
             self._quietly(self._live.start)
 
     def close(self) -> None:
@@ -88,6 +82,15 @@ class LiveDisplay:
             self._console.print()
 
         self._quietly(write)
+
+    def _picture(self) -> Live:
+        return Live(
+            console=self._console,
+            get_renderable=self._draw,
+            refresh_per_second=REFRESH,
+            redirect_stdout=True,
+            redirect_stderr=True,
+        )
 
     def _is_question(self, event: StepText) -> bool:
         step = self._view.steps.get(event.step)
