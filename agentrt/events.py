@@ -7,7 +7,7 @@ raises is logged and dropped, it never breaks the run it watches.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from agentrt.types import RunId, RunStatus, StepId, StepKind, StepStatus, Usage
 
@@ -74,6 +74,23 @@ class StepEnded(NamedTuple):
     usage: Usage
 
 
+class GraphChange(NamedTuple):
+    """One change of a graph: a step came, left, or takes other ``inputs`` than before, or works on something else."""
+
+    change: Literal["insert", "drop", "rewire", "split", "replace"]
+    step: StepId
+    inputs: tuple[StepId, ...]
+
+
+class GraphEdited(NamedTuple):
+    """Steps that had not started were changed, all at once; ``version`` counts such edits from 1."""
+
+    run: RunId
+    at: float
+    version: int
+    changes: tuple[GraphChange, ...]
+
+
 class RunEnded(NamedTuple):
     """Nothing of the run is left running."""
 
@@ -83,5 +100,7 @@ class RunEnded(NamedTuple):
     error: str | None
 
 
-Event: TypeAlias = RunStarted | StepAdded | StepStarted | StepText | StepRetried | StepEnded | RunEnded
+Event: TypeAlias = (
+    RunStarted | StepAdded | StepStarted | StepText | StepRetried | StepEnded | GraphEdited | RunEnded
+)
 Observer: TypeAlias = Callable[[Event], None]

@@ -40,11 +40,15 @@ class Rewire:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """New nodes do the work of the node, which takes them, and ``keeps``, as its inputs and only puts them together."""
+    """New nodes do the work of the node, which takes them, and ``keeps``, as its inputs and only puts them together.
+
+    It does so in another ``lane`` if one is given.
+    """
 
     node: Node
     parts: tuple[Node, ...]
     keeps: tuple[Node, ...] = ()
+    lane: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Draft:
     inserted: dict[Node, None] = field(default_factory=dict)
     inputs: dict[Node, tuple[Node, ...]] = field(default_factory=dict)
     replaced: dict[Node, None] = field(default_factory=dict)
+    lanes: dict[Node, str] = field(default_factory=dict)
 
     def take(self, change: Change) -> None:
         """Note one more change; later ones of one node count."""
@@ -78,10 +83,12 @@ class Draft:
                 self.dropped[node] = None
             case Rewire(node, inputs):
                 self.rewire(node, inputs)
-            case Split(node, parts, keeps):
+            case Split(node, parts, keeps, lane):
                 for part in parts:
                     self.take(Insert(part))
                 self.rewire(node, (*parts, *keeps))
+                if lane is not None:
+                    self.lanes[node] = lane
             case Replace(node):
                 self.replaced[node] = None
 

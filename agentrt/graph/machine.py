@@ -152,6 +152,7 @@ class Machine(Transitions):
         for node, inputs in draft.inputs.items():
             self._unlink(node, now)
             node.inputs = inputs
+            node.lane = draft.lanes.get(node, node.lane)
         for node in draft.inputs:
             if self._link(node, now, out, free) and node.waiting == 0:
                 free.append(node)

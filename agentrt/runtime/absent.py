@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from agentrt.errors import StepSkipped
 from agentrt.runtime.arguments import collect, container, fill, mapping
 from agentrt.runtime.handle import Handle
-
-if TYPE_CHECKING:
-    from agentrt.graph.machine import Node
 
 _ABSENT: Final = object()
 
@@ -42,22 +39,12 @@ def spares(handle: Handle[Any]) -> bool:
 
 
 def filled(handle: Handle[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a step that starts, with values in place of handles. Raises ``NotCalled`` if it needs one more."""
+    """The arguments of a step that starts, with values in place of handles. Raises ``NotCalled`` if one is missing."""
     try:
         return fill(handle.args), fill(handle.kwargs)
     except StepSkipped:  # it became known behind a join of many
         args, kwargs = _called(handle)
         return fill(args), fill(kwargs)
-
-
-def skipped(node: Node) -> StepSkipped:
-    """The error of a step that was skipped with nobody to blame."""
-    source = next((before for before in node.inputs if before.unwanted), None)
-    if source is None:
-        return StepSkipped(f"step {node.id!r} was skipped")
-    error = StepSkipped(f"step {node.id!r} was skipped, because step {source.id!r} was")
-    error.__cause__ = source.error
-    return error
 
 
 def _called(handle: Handle[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

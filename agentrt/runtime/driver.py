@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agentrt.errors import ProgramError, StepSkipped, UpstreamFailed
+from agentrt.errors import ProgramError, StepSkipped
+from agentrt.events import GraphChange
+from agentrt.graph.edits import Change, checked
 from agentrt.graph.machine import Instruction, Machine, Node
-from agentrt.runtime.absent import NotCalled, filled, skipped
+from agentrt.runtime.absent import NotCalled, filled
 from agentrt.runtime.arguments import collect, fill
 from agentrt.runtime.feed import Feed
 from agentrt.runtime.handle import Handle, owner
 from agentrt.runtime.limit import in_time
-from agentrt.runtime.result import brief
 from agentrt.runtime.scope import Scope
 from agentrt.runtime.trail import Trail, trail
+from agentrt.runtime.verdicts import refuse, settle_unrun, sign
 from agentrt.types import StepId
 
 if TYPE_CHECKING:
@@ -56,6 +58,37 @@ class Driver:
         instructions = self._machine.add(join, self._now())
         self._feed.added(join)
         self._carry_out(instructions)
+
+    def check(self, changes: Sequence[Change]) -> None:
+        """Raise ``EditRefused`` if the graph cannot be changed so."""
+        checked(self._machine.nodes, changes, self._held_back())
+
+    def edit(self, changes: Sequence[Change], handles: Sequence[Handle[Any]], told: Callable[[int], None]) -> None:
+        """Change the graph, which has been checked; ``handles`` come into it. ``told`` tells of the new version."""
+        idle = self._held_back()
+        for handle in handles:
+            self.handles[handle.node] = handle
+            if self.scribe is not None and handle.node.kind != "join":
+                self.scribe.called(handle)
+        instructions = self._machine.edit(changes, self._now(), idle)
+        for handle in handles:
+            self._feed.added(handle.node)
+        told(self._machine.version)
+        self._carry_out(instructions)
+
+    def edited(self, version: int, changes: tuple[GraphChange, ...]) -> None:
+        """The graph has a new version."""
+        self._feed.edited(version, changes)
+
+    def _held_back(self) -> set[Node]:
+        """Steps that were told to start, and wait until the recording is used up."""
+        if self.scribe is None or not self.scribe.replaying:
+            return set()
+        return {
+            node
+            for node, handle in self.handles.items()
+            if node.status == "running" and handle not in self.tasks and handle.parent is not None
+        }
 
     def open(self, handle: Handle[Any]) -> Scope:
         """The running step is about to call steps of its own; meanwhile others may have its place."""
@@ -111,7 +144,7 @@ class Driver:
         if node.finished:
             return
         instructions = self._machine.fail(node, error, self._now())
-        _sign(error, node)
+        sign(error, node)
         handle.settle_error(error)
         self._feed.ended(node)
         self._carry_out(instructions)
@@ -145,7 +178,7 @@ class Driver:
         elif verb == "start":
             instructions = self._joined(handle)
         else:
-            _settle_unrun(handle)
+            settle_unrun(handle)
         self._feed.ended(join)
         self._carry_out(instructions)
 
@@ -156,10 +189,10 @@ class Driver:
             value = handle.spec.landing([by_node[before] for before in node.inputs])
         except StepSkipped as error:
             instructions = self._machine.decline(node, self._now())
-            _refuse(handle, error)
+            refuse(handle, error)
         except Exception as error:  # noqa: BLE001 - a condition is the user's code
             instructions = self._machine.fail(node, error, self._now())
-            _refuse(handle, error)
+            refuse(handle, error)
         else:
             instructions = self._machine.finish(node, self._now())
             handle.settle(value)
@@ -177,7 +210,7 @@ class Driver:
             self._was_cancelled(handle)
 
     def _drop(self, handle: Handle[Any]) -> None:
-        _settle_unrun(handle)
+        settle_unrun(handle)
         self._feed.ended(handle.node)
         if self.scribe is not None:
             self.scribe.dropped(handle.node)
@@ -254,7 +287,7 @@ class Driver:
 
     def _not_called(self, handle: Handle[Any], error: StepSkipped) -> None:
         instructions = self._machine.decline(handle.node, self._now())
-        _refuse(handle, error)
+        refuse(handle, error)
         self._feed.ended(handle.node)
         if self.scribe is not None:
             self.scribe.dropped(handle.node)
@@ -348,14 +381,6 @@ async def all_ended(handles: Iterable[Handle[Any]]) -> None:
         await waiter
 
 
-def _sign(error: BaseException, node: Node) -> None:
-    """Note on an error which step it came from, and that step's story; the first signature stays."""
-    if not hasattr(error, "__agentrt_step__"):
-        put = object.__setattr__  # a frozen dataclass would refuse
-        put(error, "__agentrt_step__", node.id)
-        put(error, "__notes__", [*getattr(error, "__notes__", ()), node.story])
-
-
 def _deepest_first(handles: Iterable[Handle[Any]]) -> list[Handle[Any]]:
     """The steps and all that they called; no recursion, so that programs may nest deeply."""
     found = list(handles)
@@ -363,27 +388,3 @@ def _deepest_first(handles: Iterable[Handle[Any]]) -> list[Handle[Any]]:
         if one.scope is not None:
             found.extend(one.scope.handles)
     return found[::-1]
-
-
-def _settle_unrun(handle: Handle[Any]) -> None:
-    """A step ended before it could start."""
-    node = handle.node
-    if node.status == "cancelled":
-        handle.settle_cancelled()
-    else:
-        _refuse(handle, node.error or (skipped(node) if node.because is None else _upstream(node, node.because)))
-
-
-def _refuse(handle: Handle[Any], error: BaseException) -> None:
-    """Whoever waits for the step is told why it has no value."""
-    node = handle.node
-    node.error = error
-    _sign(error, node.because or node)
-    handle.settle_error(error)
-
-
-def _upstream(node: Node, because: Node) -> UpstreamFailed:
-    what = "was cancelled" if because.error is None else f"failed: {brief(because.error)}"
-    error = UpstreamFailed(f"step {node.id!r} never started, because step {because.id!r} {what}")
-    error.__cause__ = because.error
-    return error

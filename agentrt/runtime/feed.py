@@ -8,6 +8,8 @@ from typing import Any
 
 from agentrt.events import (
     Event,
+    GraphChange,
+    GraphEdited,
     Observer,
     RunEnded,
     RunStarted,
@@ -88,6 +90,10 @@ class Feed:
             self._emit(StepEnded(self._run, at, node.id, node.status, error, node.usage))
         if self.forget is not None and node is not self._root:
             self.forget(node)
+
+    def edited(self, version: int, changes: tuple[GraphChange, ...]) -> None:
+        """The graph was changed."""
+        self._emit(GraphEdited(self._run, self._now(), version, changes))
 
     def _emit(self, event: Event) -> None:
         for observer in tuple(self._observers):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextvars import copy_context
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -15,6 +15,7 @@ from agentrt.events import Observer
 from agentrt.graph.machine import Machine, Node
 from agentrt.runtime.absent import spares
 from agentrt.runtime.driver import Driver, all_ended
+from agentrt.runtime.editing import Editing
 from agentrt.runtime.feed import Feed
 from agentrt.runtime.handle import Handle, owner
 from agentrt.runtime.people import People
@@ -83,6 +84,7 @@ class Run(Generic[T]):
         self._aside: RunWaiting | None = None
         self._still: dict[Node, StepStatus] = {}
         self._durable = log
+        self.draft: Editing | None = None  # the edit into which steps are called just now
         root = Node(StepId(spec.name), spec.name, "program")
         self._feed = Feed(id, root, observers, now)
         self._driver = Driver(self.machine, self._feed, self.loop, now)
@@ -157,8 +159,8 @@ class Run(Generic[T]):
             self.cancel("it is put aside")
 
     def cancel_step(self, handle: Handle[Any]) -> bool:
-        """Cancel one step and the steps it called. ``False`` when it is finished already."""
-        return self._driver.cancel(handle)
+        """Cancel one step and the steps it called. ``False`` when it is finished already, or not in the graph yet."""
+        return bool(handle.node.history) and self._driver.cancel(handle)
 
     def submit(
         self,
@@ -172,15 +174,19 @@ class Run(Generic[T]):
         """Put a call into the graph; it starts at once if it can. ``after`` are further steps to wait for."""
         self._check_open(parent, spec)
         scope = parent.scope or self._driver.open(parent)
+        draft = self.draft
         found, args, kwargs = taken(spec, args, kwargs)
         nested = bool(found)
         found.extend(after)
         for one in found:
             self._take(one, spec)
-        node = self._wiring.node(parent.node, scope, spec, found, place)
+        node = (self._wiring if draft is None else draft.wiring).node(parent.node, scope, spec, found, place)
         handle: Handle[Any] = Handle(self, node, spec, args, kwargs, nested, copy_context(), parent)
         scope.handles[handle] = None
-        self._driver.add(handle)
+        if draft is None:
+            self._driver.add(handle)
+        else:
+            draft.take(handle)
         return handle
 
     def submit_join(
@@ -200,8 +206,29 @@ class Run(Generic[T]):
         node.need = need
         handle: Handle[Any] = Handle(self, node, spec, inputs, {}, False, copy_context(), parent)
         scope.handles[handle] = None
-        self._driver.add_join(node, handle)
+        if self.draft is None:
+            self._driver.add_join(node, handle)
+        else:
+            self.draft.take(handle)
         return handle
+
+    def editing(self) -> Editing:
+        """A new edit of this run's graph, empty still."""
+        return Editing(self, self._driver, self._root.node)
+
+    def step(self, name: str) -> Handle[Any] | None:
+        """The handle of a step by its id; ``None`` when there is none, or a long run has let go of it."""
+        return self._driver.of(StepId(name))
+
+    def edit(self, document: Mapping[str, Any] | str, steps: Mapping[str, Any] | None = None) -> int:
+        """Change the graph by a document (``agentrt.runtime.documents``), as JSON or parsed; gives the new version.
+
+        ``steps`` are those that it may insert, by name; the ones that the program's module knows if none are given.
+        Raises ``EditRefused`` with every reason, ``ConfigError`` for what is no such document; nothing changes then.
+        """
+        from agentrt.runtime.documents import applied
+
+        return applied(self, self._root, document, steps)
 
     def text(self, handle: Handle[Any], text: str) -> None:
         """A running step has a piece of text."""

@@ -32,7 +32,8 @@ class StepSpec:
     ``priority`` is sooner; ``siblings`` says what becomes of a failed program's other steps. ``landing`` makes the
     step's value of what its body returned and its arguments; it is called also when the body was not run, because a
     journal has what it returned. ``idempotent`` says whether it may run again after a crash: ``False`` if only when
-    that is asked for, ``None`` if nothing was said.
+    that is asked for, ``None`` if nothing was said. ``given`` makes the body's arguments, of those that it has, for a
+    call with others instead; without it they are the call's.
     """
 
     name: str
@@ -47,6 +48,7 @@ class StepSpec:
     siblings: Siblings = "cancel"
     landing: Callable[..., Any] | None = None
     idempotent: bool | None = None
+    given: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name or "#" in self.name:

@@ -21,13 +21,17 @@ WIDE_INPUTS: Final = 8
 
 
 class Wiring:
-    """Makes the nodes of one run. ``put`` is given each join that is made on the way, to put it into the graph."""
+    """Makes the nodes of one run. ``put`` is given each join that is made on the way, to put it into the graph.
 
-    __slots__ = ("_put", "_root", "_wide")
+    ``shares`` says whether steps may share a join of their inputs.
+    """
 
-    def __init__(self, root: Node, put: Callable[[Node], None]) -> None:
+    __slots__ = ("_put", "_root", "_shares", "_wide")
+
+    def __init__(self, root: Node, put: Callable[[Node], None], *, shares: bool = True) -> None:
         self._root = root
         self._put = put
+        self._shares = shares
         self._wide: dict[tuple[Node, ...], Node | None] = {}
 
     def node(
@@ -59,7 +63,7 @@ class Wiring:
         if len(found) == 1:
             return (found[0].node,)
         inputs = tuple(dict.fromkeys([handle.node for handle in found]))
-        if len(inputs) <= WIDE_INPUTS or spec.kind == "join":
+        if len(inputs) <= WIDE_INPUTS or spec.kind == "join" or not self._shares:
             return inputs
         return self._shared(inputs, scope, above)
 
@@ -103,3 +107,8 @@ def taken(spec: StepSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tupl
         raise ProgramError(
             f"step {spec.name!r}: an argument contains itself, or is nested too deeply; pass a flat value"
         ) from error
+
+
+def is_shared(node: Node) -> bool:
+    """Whether it is a join that stands for nodes taken together, and nobody called it."""
+    return node.kind == "join" and node.name == "join"

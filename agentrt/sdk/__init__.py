@@ -6,6 +6,7 @@ from agentrt.runtime import Handle, Question, Run, RunResult, Runtime, StepRecor
 from agentrt.sdk.agents import Agent, AgentOptions, Session
 from agentrt.sdk.attempts import attempt, idempotency_key
 from agentrt.sdk.commands import Completed, command
+from agentrt.sdk.edits import GraphEdit, edit
 from agentrt.sdk.entry import run
 from agentrt.sdk.fanout import each
 from agentrt.sdk.joins import any_of, n_of, when
@@ -18,6 +19,7 @@ __all__ = [
     "Agent",
     "AgentOptions",
     "Completed",
+    "GraphEdit",
     "Handle",
     "Options",
     "Program",
@@ -36,6 +38,7 @@ __all__ = [
     "choose",
     "command",
     "each",
+    "edit",
     "fill",
     "idempotency_key",
     "mcp_tools",

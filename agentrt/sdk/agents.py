@@ -232,10 +232,17 @@ def _spec(settings: Settings, options: AgentOptions) -> StepSpec:
     lane = MODEL_LANE + settings.model
     if not settings.tools:
         return changed(
-            StepSpec(settings.name, "llm", single(settings), lane, retries=2, retry_on=passing, landing=grown),
+            StepSpec(
+                settings.name, "llm", single(settings), lane, retries=2, retry_on=passing, landing=grown, given=_given
+            ),
             cast("Options", own),
         )
     timeout = own.pop("timeout", None)
     turn = StepSpec(f"{settings.name}.turn", "llm", turn_body(settings), lane, retries=2, retry_on=passing)
     whole = StepSpec(settings.name, "agent", loop(settings, changed(turn, cast("Options", own))), landing=grown)
-    return replace(whole, timeout=cast("float | None", timeout))
+    return replace(whole, timeout=cast("float | None", timeout), given=_given)
+
+
+def _given(had: tuple[Any, ...], *parts: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """An edit gives an agent another prompt: the context stays."""
+    return (had[0], parts), {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from agentrt.events import Event, RunEnded, StepAdded, StepEnded, StepStarted
+from agentrt.events import Event, GraphEdited, RunEnded, StepAdded, StepEnded, StepStarted
 from agentrt.graph.machine import Node
 from agentrt.kvcache.contexts import Context, Phase, ToolRun
 from agentrt.kvcache.estimators import Estimators
@@ -168,6 +168,8 @@ class Tracker:
             self._began(self._nodes[event.step])  # type: ignore[union-attr]
         elif kind is StepEnded:
             self._over(self._nodes[event.step])  # type: ignore[union-attr]
+        elif kind is GraphEdited:
+            self._moved(self, False)
         elif kind is RunEnded:
             self._close()
 
