@@ -61,9 +61,8 @@ def carry_out(
     ``journal`` is where the run is written down, ``None`` for nowhere.
     """
     from agentrt.cli.output import print_json, print_output
-    from agentrt.store import Journal
 
-    book = None if journal is None else Journal(journal)
+    book = None if journal is None else _opened(journal)
     display = _display(options.json)
     result = _execute(options, program, begin, book, display)
     display.summarize(result)
@@ -74,6 +73,12 @@ def carry_out(
     if result.error is not None:
         _explain(result, options, book)
     return _CODES[result.status]
+
+
+def _opened(journal: str) -> Journal:
+    from agentrt.store import Journal
+
+    return Journal(journal)
 
 
 def _execute(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,6 +221,20 @@ def test_runs_that_are_not_kept(do: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     ended = do("runs", "show", "last")
     assert ended.code == 2
     assert "AGENTRT_JOURNAL=off" in ended.complaint
+
+
+def test_a_run_without_a_journal_imports_no_database(here: Path) -> None:
+    """Who writes nothing down does not wait for what would be needed to."""
+    listing = (
+        "import sys\nfrom agentrt.cli import main\ncode = main(sys.argv[1:])\n"
+        "print('sqlalchemy' in sys.modules, file=sys.stderr)\nsys.exit(code)"
+    )
+    words = ("run", "report.py", "-i", "topic=otters", "--json")
+    for option, imported in (("--no-journal", "False"), ("--kv=none", "True")):
+        done = subprocess.run(
+            [sys.executable, "-c", listing, *words, option], cwd=here, capture_output=True, text=True, check=True
+        )
+        assert done.stderr.splitlines()[-1] == imported, option
 
 
 def test_a_journal_of_a_newer_version(do: Cli, here: Path) -> None:
