@@ -59,6 +59,11 @@ async def main(topic: str) -> str:
     assert_type(await inner(3), list[float])
     async for value in each(half, [1, 2]):
         assert_type(value, float)
+    yes = approve("Go on?", context=facts, default=False, within=60)
+    assert_type(await yes, bool)
+    assert_type(await choose("Which?", facts), str)
+    assert_type(await ask(planner("x"), who="Ann"), str)
+    assert_type(await fill("A paragraph?", Paragraph, default=Paragraph(title="x", text="y")), Paragraph)
     async for piece in planner("x").stream():
         assert_type(piece, str)
     assert_type(search.with_(timeout=3)("x"), Handle[list[str]])

@@ -21,6 +21,10 @@ async def wrong() -> int:
     (await writer("x")).body  # refused
     text: str = await writer("x")  # refused
     await planner("x", to="y")  # refused
+    await approve("Go on?", default="yes")  # refused
+    await choose("Which?", 3)  # refused
+    await ask("Name?", within="soon")  # refused
+    (await fill("Which?", Paragraph)).body  # refused
     print(text)
     return await search("x")  # refused
 
