@@ -7,7 +7,7 @@ import asyncio
 from pydantic import BaseModel
 from typing_extensions import assert_type
 
-from agentrt import Agent, Handle, RunResult, Session, each, program, run, step, tool
+from agentrt import Agent, Handle, RunResult, Session, approve, ask, choose, each, fill, program, run, step, tool
 
 
 class Paragraph(BaseModel):
@@ -63,7 +63,7 @@ async def main(topic: str) -> str:
     assert_type(await yes, bool)
     assert_type(await choose("Which?", facts), str)
     assert_type(await ask(planner("x"), who="Ann"), str)
-    assert_type(await fill("A paragraph?", Paragraph, default=Paragraph(title="x", text="y")), Paragraph)
+    assert_type(await fill("A paragraph?", Paragraph, default=Paragraph(title="x")), Paragraph)
     async for piece in planner("x").stream():
         assert_type(piece, str)
     assert_type(search.with_(timeout=3)("x"), Handle[list[str]])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agentrt import Agnet, program, run  # refused
+from agentrt import Agnet, approve, ask, choose, fill, program, run  # refused
 from agentrt.executors import OpenAIExecuter  # refused
-from tests.typing.right import half, main, planner, rank, search, writer
+from tests.typing.right import Paragraph, half, main, planner, rank, search, writer
 
 
 @program
