@@ -37,7 +37,10 @@ _ENTERED: Final = ("program", "agent")
 
 
 class Replayer:
-    """Lives until its recording is used up, then calls ``caught_up`` with the steps that wait to be started."""
+    """Lives until its recording is used up, then calls ``caught_up`` with the steps that wait to be started.
+
+    It calls ``stop`` with what makes it impossible to go on, ``cancelled`` when somebody cancels the run meanwhile.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Replayer:
         recorder: Recorder,
         caught_up: Callable[[list[Handle[Any]]], None],
         stop: Callable[[AgentrtError], None],
+        cancelled: Callable[[], None],
     ) -> None:
         self._replay = replay
         self._modules = modules
@@ -54,6 +58,7 @@ class Replayer:
         self._recorder = recorder
         self._caught_up = caught_up
         self._stop = stop
+        self._cancelled = cancelled
         self._known: dict[StepId, tuple[Handle[Any], Recorded]] = {}
         self._held: list[Handle[Any]] = []
         self._doubtful: dict[StepId, Handle[Any]] = {}  # they may have had effects, and are to run again
@@ -142,7 +147,7 @@ class Replayer:
 
     def _go_on(self) -> None:
         if self._driver.closing:
-            self.close()
+            self._cancelled()
             return
         group = self._replay.due()
         if group:
@@ -196,8 +201,8 @@ class Replayer:
         if self._closed or progress != self._progress:
             return
         left = until - self._driver.loop.time()
-        if self._driver.closing:  # the run was cancelled
-            self.close()
+        if self._driver.closing:
+            self._cancelled()
         elif left > 0:
             self._driver.loop.call_later(min(left, _LOOK_EVERY_S), self._look, until, progress)
         else:

@@ -44,6 +44,7 @@ class Scribe:
         self._dropped: dict[StepId, StepStatus | None] = {}  # what it says of steps without a result
         self._landing: dict[Handle[Any], None] = {}  # results on their way to the disk
         self._landings = Landings(driver.loop)
+        self._ending: Callable[[], None] | None = None  # the program has, beside a recording
         self._closed = False
         self._writes = True  # neither replaying nor closed
         self.questions: dict[StepId, Recorded] = {}
@@ -59,7 +60,9 @@ class Scribe:
         self._writes = False
         self.questions = {step.step: step for step in replay.recording.steps.values() if step.kind == "question"}
         self._dropped = {step.step: step.status for step in replay.recording.steps.values() if not step.settled}
-        self._replayer = Replayer(replay, modules, self._driver, self._recorder, self._caught_up, self._stop)
+        self._replayer = Replayer(
+            replay, modules, self._driver, self._recorder, self._caught_up, self._stop, self.close
+        )
         self._replayer.nudge()
 
     def close(self) -> None:
@@ -72,6 +75,7 @@ class Scribe:
             self._replayer.close()
         for handle in list(self._landing):
             self._driver.cannot_land(handle)
+        self._end()
 
     # -- what the driver says ----------------------------------------------------------------------------------------
 
@@ -135,11 +139,11 @@ class Scribe:
 
     def ended(self, end: Callable[[], None]) -> None:
         """The program itself has ended; ``end`` is called once nothing recorded is left."""
-        if self._replayer is None:
+        if self._replayer is None or self._closed:
             end()
         else:
+            self._ending = end
             self._replayer.ended()
-            self._waiting.append(end)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -186,9 +190,15 @@ class Scribe:
         waiting, self._waiting = self._waiting, []
         for write in waiting:
             write()
+        self._end()
         for handle in held:
             if handle.node.status not in FINISHED and not self._closed and self.admits(handle):
                 self._driver.start(handle)
+
+    def _end(self) -> None:
+        ending, self._ending = self._ending, None
+        if ending is not None:
+            ending()
 
     def _stop(self, error: AgentrtError) -> None:
         self._broken(error)
