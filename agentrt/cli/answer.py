@@ -76,22 +76,18 @@ def list_questions(options: argparse.Namespace) -> int:
     if not found:
         say("Nobody is asked anything")
     for one in found:
-        say(*introduction(one), *_how(one, options), "")
+        say(*introduction(one), _how(one, options), "")
     return DONE
 
 
-def _how(question: Question, options: argparse.Namespace) -> list[str]:
+def _how(question: Question, options: argparse.Namespace) -> str:
     expected = {
         "approve": "yes|no",
         "choose": "CHOICE",
         "ask": "TEXT",
         "fill": "-f NAME=VALUE ...",
     }[question.form]
-    lines = [f"  agentrt runs answer {question.run} '{question.step}' {expected}{where(options)}"]
-    if question.until is not None:
-        default = "" if question.default is None else f", else {json.dumps(question.default)}"
-        lines.insert(0, f"  until {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(question.until))}{default}")
-    return lines
+    return f"  agentrt runs answer {question.run} '{question.step}' {expected}{where(options)}"
 
 
 def answer_question(options: argparse.Namespace) -> int:

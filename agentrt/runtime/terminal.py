@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -45,8 +47,11 @@ async def converse(question: Question, read: ReadLine, write: Write) -> Any:
         except EOFError:
             write("\n")
             return None
+        except asyncio.CancelledError:  # answered elsewhere, too late, or not asked any more
+            write("\n")
+            raise
         except ValueError as error:
-            write(f"  {error}\n")
+            write(f"  {_harmless(str(error))}\n")
 
 
 async def typed_line() -> str | None:
@@ -64,7 +69,7 @@ async def typed_line() -> str | None:
 
 
 def introduction(question: Question) -> list[str]:
-    """What is shown before the prompt: the problem with the last answer, the question, what goes with it."""
+    """What is shown of a question: the problem with the last answer, what is asked, what goes with it, until when."""
     lines = [f"  {question.problem}"] if question.problem else []
     to = f", for {question.who}" if question.who else ""
     lines.append(f"? {question.text}  ({question.step}{to})")
@@ -73,6 +78,9 @@ def introduction(question: Question) -> list[str]:
     if len(context) > CONTEXT_LINES:
         lines.append(f"  | ... {len(context) - CONTEXT_LINES} more lines")
     lines += [f"  {number}. {choice}" for number, choice in enumerate(question.choices, start=1)]
+    if question.until is not None:
+        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(question.until))
+        lines.append(f"  until {until}" + ("" if question.default is None else f", else {_shown(question)}"))
     return [_harmless(line) for line in lines]
 
 
@@ -130,7 +138,7 @@ def _wanted(question: Question) -> str:
 def _shown(question: Question) -> str:
     if question.form == "approve":
         return "yes" if question.default else "no"
-    return _harmless(str(question.default))
+    return _harmless(question.default if isinstance(question.default, str) else json.dumps(question.default))
 
 
 def _harmless(text: str) -> str:

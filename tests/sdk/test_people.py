@@ -567,13 +567,68 @@ async def test_an_answer_waits_out_the_replay(file: Path, soon: None) -> None:
     """A letter that comes while a run is replayed is for later, not for nobody."""
     async with Runtime(journal=file, put_aside=True) as runtime:
         run = (await runtime.run(deploy)).id
-        question = await inquiry.find(Journal(file), run, "approve#1")
         async with Journal(file) as journal:
+            question = await inquiry.find(journal, run, "approve#1")
             resumed = await runtime.resume(deploy, run)
             posted = await inquiry.post(journal, question, True, now=runtime._wall)
             assert await inquiry.outcome(journal, posted) == "taken"
         resumed.cancel()
         await resumed
+
+
+async def test_of_two_answers_at_once_one_is_told_that_it_came_second(file: Path, soon: None) -> None:
+    """They come one after the other, whoever posts them."""
+    async with Runtime(journal=file, put_aside=True) as runtime:
+        run = (await runtime.run(deploy)).id
+    async with Runtime(journal=file) as one, Runtime(journal=file) as other:
+        both = await asyncio.gather(
+            *(each.answer(run, "approve#1", yes) for each, yes in ((one, True), (other, False))), return_exceptions=True
+        )
+    assert both.count("kept") == 1
+    assert sum(isinstance(each, UsageError) for each in both) == 1
+
+
+async def test_questions_live_on_a_server_as_in_a_file(postgres_url: str, opened: Opened, soon: None) -> None:
+    """Put aside, answered while nobody has the run, answered while somebody has it, refused, raced for."""
+    async with Runtime(journal=postgres_url, put_aside=True) as runtime:
+        run = (await runtime.run(deploy)).id
+    async with (
+        Runtime(journal=postgres_url, observers=[opened]) as runtime,
+        Runtime(journal=postgres_url) as elsewhere,
+    ):
+        assert {one.step for one in await elsewhere.questions()} == {"approve#1", "fill#1"}
+        both = await asyncio.gather(
+            *(each.answer(run, "approve#1", True) for each in (runtime, elsewhere)), return_exceptions=True
+        )
+        assert both.count("kept") == 1
+        resumed = await runtime.resume(deploy, run)
+        await opened.wait("fill#1")
+        with pytest.raises(UsageError, match="away from home"):
+            await elsewhere.answer(run, "fill#1", {"city": "home"})
+        assert await elsewhere.answer(run, "fill#1", {"city": "Oslo"}) == "taken"
+        assert (await resumed).output == [True, Trip(city="Oslo")]
+    assert ran == ["prepare", "approved True"]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3, 10, 30, 100, 300])
+async def test_an_answer_that_comes_while_a_run_is_put_aside_is_not_lost(file: Path, soon: None, turns: int) -> None:
+    """Whether the run still takes it or is gone already: resumed, it has it."""
+
+    @program
+    async def main() -> bool:
+        return await approve("Deploy?")
+
+    opened = Opened()
+    async with Runtime(journal=file, put_aside=True, observers=[opened]) as runtime, Runtime(journal=file) as elsewhere:
+        run = runtime.start(main)
+        await opened.wait("approve#1")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert await elsewhere.answer(run.id, None, True) in ("taken", "kept")
+        result = await run
+        if result.status == "waiting":
+            result = await (await runtime.resume(main, run.id))
+        assert result.output is True
 
 
 # -- and the engine --------------------------------------------------------------------------------------------------
