@@ -26,7 +26,7 @@ from tests.cli.conftest import Cli, Ended, environment
 DEPLOY = """
     from pathlib import Path
     from pydantic import BaseModel, field_validator
-    from agentrt import approve, choose, fill, program, step
+    from agentrt import approve, choose, fill, program, run, step
 
     def note(text: str) -> None:
         with (Path(__file__).parent / "notes").open("a") as notes:
@@ -283,10 +283,10 @@ async def test_an_acknowledged_answer_is_never_lost(agentrt: Cli, folder: Path, 
 class Typist:
     """A command in a terminal of its own, and somebody who types when it is their turn."""
 
-    def __init__(self, folder: Path, *words: str, env: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *words: str, env: dict[str, str] | None = None, module: str = "agentrt") -> None:
         self._ours, theirs = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "agentrt", *words],
+            [sys.executable, "-m", module, *words],
             cwd=folder,
             env=environment(
                 {
@@ -365,6 +365,15 @@ def test_a_question_is_asked_in_the_terminal(terminal: Terminal, folder: Path) -
     assert typist.ends() == (0, "announced build of main\n")
     assert "announce#1" in typist.seen, "the picture came back"
     assert notes(folder) == ["build main", "announce"]
+
+
+def test_a_program_without_the_command_line_asks_in_its_terminal_too(terminal: Terminal) -> None:
+    """``agentrt.run`` keeps no journal, so there is nobody else to ask."""
+    typist = terminal(module="deploy")
+    typist.until("? Deploy to production?")
+    typist.until("yes or no: ")
+    typist.types("no\n")
+    assert typist.ends() == (0, "not deployed\n")
 
 
 def test_choices_and_forms_are_asked_in_the_terminal(terminal: Terminal) -> None:
