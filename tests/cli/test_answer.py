@@ -65,6 +65,9 @@ DEPLOY = """
         town = choose("Which town?", ["Oslo", "Rome"])
         trip = await fill("Trip?", Trip)
         return f"{await town}, {trip.city} for {trip.days} days"
+
+    if __name__ == "__main__":
+        print(run(deploy).output)
 """
 
 
