@@ -33,6 +33,8 @@ class Recorded:
     failures: int = 0
     retried: int = 0
     """The number of the entry that tells of the newest of these; what it had called before is over with it."""
+    given_up: bool = False
+    """A program that was mended did not call it again."""
     ended: Entry | None = None
     end: dict[str, Any] | None = None
     asked: dict[str, Any] | None = None
@@ -140,6 +142,14 @@ class Recording:
             case "resumed":
                 self.over = None
                 self._processes += 1
+                self._take_resumed(json.loads(entry.data))
+
+    def _take_resumed(self, data: dict[str, Any]) -> None:
+        """What ended the run counts as not finished from here on, what was not called again as never called."""
+        for name in data.get("again", ()):
+            self.steps[name].ended = self.steps[name].end = None
+        for name in data.get("without", ()):
+            self.steps[name].given_up = True
 
     def _unseen_attempts(self, step: Recorded) -> int:
         """1 for a plain step in flight that had all it needed: its beginning is written down with its end only."""
@@ -216,7 +226,8 @@ class Replay:
         self._kept = {
             name: step
             for name, step in steps.items()
-            if "/" not in name or (finished.isdisjoint(ancestors(name)) and not self._of_failed_attempt(step))
+            if not step.given_up
+            and ("/" not in name or (finished.isdisjoint(ancestors(name)) and not self._of_failed_attempt(step)))
         }
         level_of = [0]  # after so many deliveries of the recording, so many of those that are kept
         for process, entry in self.recording.handed:
@@ -270,9 +281,16 @@ class Replay:
         self._check(known, kind, args)
         self.made.add(step)
         level = self._levels.pop(step, None)
-        if level is not None:  # else it is done without already
+        if level is not None:
             self._missing[level].discard(step)
+        elif known.ended is not None and self.settled(known):  # it was given up, and comes after all
+            self._deliveries.append(Delivery(step, (0, len(self._deliveries)), None, known.ended.at))
         return known
+
+    @property
+    def given_up(self) -> list[StepId]:
+        """The recorded calls that were not made again."""
+        return [name for name in self._kept if name not in self.made]
 
     def settled(self, known: Recorded) -> bool:
         """Whether the recorded result stands."""

@@ -105,9 +105,10 @@ class RunLog:
 
     def _resumed(self) -> None:
         assert self._recorder is not None, "open() comes first"
-        if self._replay is not None and self._replay.recording.run.status == "waiting":
-            self._recorder.waits_no_longer(self._journal.me.id)
-        self._recorder.resumed(time.time(), self._journal.me.id)
+        assert self._replay is not None, "there was a recording"
+        if self._replay.recording.run.status != "running":
+            self._recorder.runs_again(self._journal.me.id)
+        self._recorder.resumed(time.time(), self._journal.me.id, self._replay.reopened, self._replay.given_up)
         self._replay = None  # it is used up, and large
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -100,12 +100,14 @@ class Recorder:
         data = {"status": node.status} | ({"because": node.because.id} if node.because else {})
         self._put("ended", node.id, json.dumps(data, separators=(",", ":")))
 
-    def resumed(self, wall: float, owner: str) -> None:
-        """This process has gone on from here."""
-        self._put("resumed", _ROOT, json.dumps({"wall": wall, "owner": owner}))
+    def resumed(self, wall: float, owner: str, again: Iterable[StepId], without: Iterable[StepId]) -> None:
+        """This process has gone on from here: with the steps ``again`` not finished, and ``without`` some."""
+        data: dict[str, Any] = {"wall": wall, "owner": owner}
+        data |= {name: found for name, some in (("again", again), ("without", without)) if (found := sorted(some))}
+        self._put("resumed", _ROOT, json.dumps(data))
 
-    def waits_no_longer(self, owner: str) -> None:
-        """This process has a run that was put aside."""
+    def runs_again(self, owner: str) -> None:
+        """This process has a run that was put aside, had failed, or was cancelled."""
         self._writer.changed(RunChange("running", self._now(), None, owner, self._run))
 
     def over(

@@ -209,6 +209,9 @@ class Replayer:
             self._too_late()
 
     def _too_late(self) -> None:
+        if not (self._replay.strict or self._held or self._replay.news):
+            self._watch()  # the program is about something else, and nothing waits for it
+            return
         try:
             self._replay.give_up_waiting()
         except JournalError as error:

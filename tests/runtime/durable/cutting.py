@@ -78,7 +78,7 @@ class Cutter:
 
 def lengths(recording: Recording) -> range:
     """How many entries a run may have had when it was killed: all but that of its end."""
-    return range(sum(entry.kind != "over" for entry in recording.entries) + 1)
+    return range(len(recording.entries) + (recording.over is None))
 
 
 def settled(recording: Recording, entries: int) -> dict[StepId, Recorded]:
