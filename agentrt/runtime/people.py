@@ -14,7 +14,8 @@ from contextvars import Context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from agentrt.errors import AnswerError, ConfigError, JournalError, RunWaiting, StepTimeout, UsageError
+from agentrt.errors import AnswerError, ConfigError, JournalError, StepTimeout, UsageError
+from agentrt.runtime.aside import Aside, Open
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.limit import off_the_clock
 from agentrt.runtime.questions import Question
@@ -28,26 +29,10 @@ if TYPE_CHECKING:
 TRIES: Final = 20
 """How often an answerer is asked one question before it counts as broken."""
 
-QUIET_S: Final = 0.5
-"""Seconds in which nothing may happen in a run before it is put aside."""
-
 CLOCK_S: Final = 30.0
 """Seconds between two looks at the time of day: clocks are set, and machines sleep."""
 
 RETRY_S: Final = 1.0
-
-
-class Open:
-    """One open question. ``accept`` makes the step's value of an answer; ``asking`` while an answerer has it."""
-
-    __slots__ = ("accept", "asking", "handle", "question", "value")
-
-    def __init__(self, handle: Handle[Any], question: Question, accept: Callable[[Any], Any]) -> None:
-        self.handle = handle
-        self.question = question
-        self.accept = accept
-        self.value: asyncio.Future[Any] = handle.run.loop.create_future()
-        self.asking = False
 
 
 class People:
@@ -60,8 +45,7 @@ class People:
         self._wall = wall
         self._open: dict[StepId, Open] = {}
         self._answered: set[StepId] = set()
-        self._watch: asyncio.TimerHandle | None = None
-        self._ending: asyncio.Task[None] | None = None
+        self._aside = Aside(run, driver, self._open, self._letters) if mail and run.runtime.put_aside else None
 
     @property
     def open(self) -> list[Question]:
@@ -83,7 +67,8 @@ class People:
         self._open[handle.id] = one
         asyncio.Future.add_done_callback(handle, self._closed)
         handle.emit(question.text)
-        self._look_soon()
+        if self._aside is not None:
+            self._aside.look_soon()
         tasks = self._tasks(one)
         try:
             with off_the_clock(handle):
@@ -258,55 +243,6 @@ class People:
                     return await waiting_answers(connection, self._run.id)
             except JournalError:
                 await asyncio.sleep(RETRY_S)
-
-    # -- putting aside -----------------------------------------------------------------------------------------------
-
-    def _look_soon(self) -> None:
-        if self._mail and self._run.runtime.put_aside and self._watch is None:
-            self._watch = self._run.loop.call_later(QUIET_S, self._look, None, context=Context())
-
-    def _look(self, before: tuple[int, ...] | None) -> None:
-        """Put the run aside when nothing has happened since the last look, and nothing can."""
-        self._watch = None
-        if not self._open or self._run.done:
-            return
-        now = self._state() if self._only_asks() else None
-        if now is not None and now == before:
-            self._ending = self._run.loop.create_task(self._put_aside(), context=Context())
-        else:
-            self._watch = self._run.loop.call_later(QUIET_S, self._look, now, context=Context())
-
-    def _state(self) -> tuple[int, ...]:
-        machine = self._run.machine
-        return len(machine.nodes), machine.unfinished, machine.version, len(self._answered)
-
-    def _only_asks(self) -> bool:
-        """Whether all that runs are open questions, and steps around them."""
-        scribe = self._driver.scribe
-        if scribe is None or scribe.replaying or any(one.asking or one.value.done() for one in self._open.values()):
-            return False
-        for node in self._run.machine.nodes.values():
-            if node.ended is not None or node.id in self._open:
-                continue
-            if node.status == "pending" and not node.attempt:  # it waits for what it takes; not out a retry's delay
-                continue
-            handle = self._driver.handles.get(node)
-            if handle is None or handle not in self._driver.tasks or not _waits_inside(handle):
-                return False
-        return True
-
-    async def _put_aside(self) -> None:
-        waited = {letter.step for letter in await self._letters()}
-        if not waited.isdisjoint(self._open) or not self._only_asks():
-            self._look_soon()
-            return
-        details = [f"  {one.step} asks: {one.text} ({one.expected})" for one in self.open]
-        first = f"run {self._run.id} waits for people: {', '.join(self._open)}"
-        self._run.put_aside(RunWaiting("\n".join([first, *details])))
-
-
-def _waits_inside(handle: Handle[Any]) -> bool:
-    return handle.scope is not None and any(not one.done() for one in handle.scope.handles)
 
 
 def _is_done(handle: asyncio.Future[Any]) -> bool:

@@ -18,7 +18,7 @@ from agentrt.errors import AnswerError, ConfigError, ProgramError, RunFailed, Ru
 from agentrt.events import Event, StepAdded, StepText
 from agentrt.executors import SGLangExecutor
 from agentrt.kvcache.hints import Capability, Hint
-from agentrt.runtime import people
+from agentrt.runtime import aside
 from agentrt.runtime.durable import inquiry
 from agentrt.store import Journal, archive
 from agentrt.testing import Asked, Reply, ScriptedServer, call, say
@@ -67,7 +67,7 @@ def opened() -> Opened:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that only wait for people are put aside soon."""
-    monkeypatch.setattr(people, "QUIET_S", 0.02)
+    monkeypatch.setattr(aside, "QUIET_S", 0.02)
 
 
 @pytest.fixture
