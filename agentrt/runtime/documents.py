@@ -15,14 +15,14 @@ Steps of the graph stand in it under their ids, inserted ones under the name tha
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agentrt.errors import ConfigError, EditRefused
-from agentrt.runtime.editing import Editing
+from agentrt.runtime.editing import Editing, Outside
 from agentrt.runtime.handle import Handle, owner
 from agentrt.runtime.run import Run
 from agentrt.runtime.spec import StepSpec
@@ -108,10 +108,19 @@ def parsed(document: Mapping[str, Any] | str) -> EditDocument:
         raise ConfigError(f"the edit cannot be read: {where}: {first['msg']}") from error
 
 
-def applied(run: Run[Any], root: Handle[Any], document: Mapping[str, Any] | str, steps: Steps | None) -> int:
+def applied(
+    run: Run[Any],
+    root: Handle[Any],
+    document: Mapping[str, Any] | str,
+    steps: Steps | None = None,
+    *,
+    then: Callable[[], Any] | None = None,
+    again: bool = False,
+) -> int:
     """Apply a document to a run, from outside its program; gives the graph's version.
 
-    Raises what ``parsed`` raises, and ``EditRefused``.
+    ``then`` is called when it is on disk; ``again`` says that it is there already. Raises what ``parsed`` raises, and
+    ``EditRefused``.
     """
     read, editing = parsed(document), run.editing()
     parent = root if read.parent is None else run.step(read.parent)
@@ -121,7 +130,7 @@ def applied(run: Run[Any], root: Handle[Any], document: Mapping[str, Any] | str,
     context = copy_context()
     context.run(owner.set, parent)
     context.run(taken_over, editing, read, steps)
-    return editing.commit()
+    return editing.commit(Outside(read.model_dump(by_alias=True), then, again))
 
 
 def taken_over(editing: Editing, document: EditDocument, steps: Steps | None = None) -> dict[str, Handle[Any]]:

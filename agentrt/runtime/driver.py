@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentrt.errors import ProgramError, StepSkipped
 from agentrt.events import GraphChange
-from agentrt.graph.edits import Change, checked
+from agentrt.graph.edits import Change
 from agentrt.graph.machine import Instruction, Machine, Node
 from agentrt.runtime.absent import NotCalled, filled
 from agentrt.runtime.arguments import collect, fill
@@ -37,6 +37,7 @@ class Driver:
         self.closing = False
         self.loop = loop
         self.scribe: Scribe | None = None
+        self.edit_again: Callable[[dict[str, Any]], object]  # makes an edit from outside again; set by the run
         self._machine = machine
         self._feed = feed
         self._now = now
@@ -59,13 +60,14 @@ class Driver:
         self._feed.added(join)
         self._carry_out(instructions)
 
-    def check(self, changes: Sequence[Change]) -> None:
-        """Raise ``EditRefused`` if the graph cannot be changed so."""
-        checked(self._machine.nodes, changes, self._held_back())
-
-    def edit(self, changes: Sequence[Change], handles: Sequence[Handle[Any]], told: Callable[[int], None]) -> None:
-        """Change the graph, which has been checked; ``handles`` come into it. ``told`` tells of the new version."""
-        idle = self._held_back()
+    def edit(
+        self,
+        changes: Sequence[Change],
+        handles: Sequence[Handle[Any]],
+        story: tuple[GraphChange, ...],
+        idle: Collection[Node],
+    ) -> None:
+        """Change the graph, where that has been checked; ``handles`` come into it, observers are told the ``story``."""
         for handle in handles:
             self.handles[handle.node] = handle
             if self.scribe is not None and handle.node.kind != "join":
@@ -73,14 +75,10 @@ class Driver:
         instructions = self._machine.edit(changes, self._now(), idle)
         for handle in handles:
             self._feed.added(handle.node)
-        told(self._machine.version)
+        self._feed.edited(self._machine.version, story)
         self._carry_out(instructions)
 
-    def edited(self, version: int, changes: tuple[GraphChange, ...]) -> None:
-        """The graph has a new version."""
-        self._feed.edited(version, changes)
-
-    def _held_back(self) -> set[Node]:
+    def held_back(self) -> set[Node]:
         """Steps that were told to start, and wait until the recording is used up."""
         if self.scribe is None or not self.scribe.replaying:
             return set()

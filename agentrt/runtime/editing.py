@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentrt.errors import EditRefused, ProgramError, StepSkipped
 from agentrt.events import GraphChange
-from agentrt.graph.edits import Change, Drop, Insert, Replace, Rewire, Split
+from agentrt.graph.edits import Change, Drop, Insert, Replace, Rewire, Split, checked
 from agentrt.graph.machine import Node
 from agentrt.runtime.arguments import collect, exchanged
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.spec import StepSpec
 from agentrt.runtime.wiring import Wiring, is_shared, taken
+from agentrt.types import StepId
 
 if TYPE_CHECKING:
     from agentrt.runtime.driver import Driver
@@ -47,17 +48,31 @@ class Call:
         return tuple(dict.fromkeys([*(one.node for one in self.handles if not one.node.unwanted), *self.after]))
 
 
-class Editing:
-    """One edit, from the first change to ``commit``. Steps that are called for it come into the graph with it."""
+class Outside(NamedTuple):
+    """An edit that the program does not make. ``then`` is called when it is on disk; ``again``: it is there already."""
 
-    def __init__(self, run: Run[Any], driver: Driver, root: Node) -> None:
+    document: dict[str, Any]
+    then: Callable[[], Any] | None = None
+    again: bool = False
+
+
+class Editing:
+    """One edit, from the first change to ``commit``. Steps that are called for it come into the graph with it.
+
+    ``maker`` is the step whose code makes it, ``None`` when it comes from outside. It changes what it called itself:
+    when it has ended, its code is not run again by a replay, nor are the steps inside it.
+    """
+
+    def __init__(self, run: Run[Any], driver: Driver, root: Node, maker: Handle[Any] | None) -> None:
         self.wiring = Wiring(root, driver.add_join, shares=False)
         self.run = run
         self.version: int | None = None
         self._driver = driver
         self._root = root
+        self._maker = maker
         self._inserted: dict[Handle[Any], None] = {}
         self._dropped: dict[Handle[Any], None] = {}
+        self._spared: dict[Handle[Any], None] = {}  # dropped unless they have started
         self._calls: dict[Handle[Any], Call] = {}
         self._reasons: list[str] = []
         self._over = False
@@ -78,14 +93,15 @@ class Editing:
         self._check_open()
         self._inserted[handle] = None
 
-    def drop(self, handle: Handle[Any]) -> None:
-        """The step is not wanted any more."""
-        self._check(handle)
-        self._dropped[handle] = None
+    def drop(self, handle: Handle[Any], *, unless_started: bool = False) -> None:
+        """The step is not wanted any more; one that has started by the end is left alone, or refuses the edit."""
+        self._check_changed(handle)
+        (self._spared if unless_started else self._dropped)[handle] = None
 
     def rewire(self, handle: Handle[Any], exchange: Mapping[Handle[Any], Any]) -> None:
         """In the arguments of the step each of these handles is exchanged for another one, or for a value."""
-        self._check(handle, *exchange)
+        self._check_changed(handle)
+        self._check(*exchange)
         call, by_node = self._call(handle), {old.node: new for old, new in exchange.items()}
         known = {one.node for one in call.handles} | set(call.after)
         for old in exchange:
@@ -98,7 +114,7 @@ class Editing:
 
     def replace(self, handle: Handle[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any] = _NOTHING) -> None:
         """The step is called with these arguments instead."""
-        self._check(handle)
+        self._check_changed(handle)
         call = self._call(handle)
         if handle.node.kind == "join":
             self._reasons.append(f"step {handle.id!r} is a join; rewire it to other steps")
@@ -107,7 +123,8 @@ class Editing:
 
     def split(self, handle: Handle[Any], parts: Sequence[Handle[Any]], by: StepSpec | None = None) -> None:
         """Other steps do the work of the step; it takes the list of their values, or the step ``by`` does so for it."""
-        self._check(handle, *parts)
+        self._check_changed(handle)
+        self._check(*parts)
         call = self._call(handle)
         if handle.node.kind == "join" or not parts:
             why = "it is a join" if parts else "it has no parts"
@@ -123,26 +140,65 @@ class Editing:
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
-    def commit(self) -> int:
-        """Apply everything, and give the graph's version. Raises ``EditRefused``; nothing has changed then."""
+    def commit(self, outside: Outside | None = None) -> int:
+        """Apply everything, and give the graph's version. Raises ``EditRefused``; nothing has changed then.
+
+        ``outside`` says where it comes from if not from the program, which makes its own edits again when it is
+        replayed; what became of them is in the journal, as a replay need not find the same steps under way.
+        """
         self._check_open()
-        changes = [*self._changes()]
-        if not changes and not self._reasons:
-            self._over = True
-            self.version = self.run.machine.version
-            return self.version
+        self._over = True
+        machine = self.run.machine
+        if self._inserted or self._dropped or self._spared or self._calls or self._reasons:
+            scribe = self._driver.scribe
+            decided = scribe.decided(self._who) if scribe is not None and outside is None else None
+            self._apply(decided, outside)
+        self.version = machine.version
+        return machine.version
+
+    def _apply(self, decided: dict[str, Any] | None, outside: Outside | None) -> None:
+        idle = self._driver.held_back()
+        self._choose(decided, idle)
+        said = [*self._said()]
+        record = {"changes": [[change, handle.id, _steps(nodes)] for change, handle, nodes in said]}
         try:
-            self._judge(changes)
+            if decided is not None and "refused" in decided:
+                raise _refusal(decided["refused"])
+            changes = [*self._changes()]
+            self._judge(changes, idle)
         except EditRefused as error:
+            self._write({**record, "refused": list(error.reasons)}, decided, outside)
             self.discard(error)
             raise
-        self._over = True
+        self._write(record, decided, outside)
         before = [one for handle in (*self._calls, *self._dropped) for one in _taken_by(handle)]
         self._settle()
-        self._driver.edit(changes, list(self._inserted), self._told)
+        story = tuple(GraphChange(change, handle.id, tuple(one.id for one in nodes)) for change, handle, nodes in said)
+        self._driver.edit(changes, list(self._inserted), story, idle)
         _let_go(before)
-        assert self.version is not None, "the driver told it"
-        return self.version
+
+    def _choose(self, decided: dict[str, Any] | None, idle: Collection[Node]) -> None:
+        """Of the steps that are dropped unless they have started: those that have not, or had not before."""
+        if decided is None:
+            gone = [one for one in self._spared if one.node.unstarted or one.node in idle]
+        else:
+            known = {step for change, step, _ in decided["changes"] if change == "drop"}
+            gone = [one for one in self._spared if one.id in known]
+        self._dropped |= dict.fromkeys(gone)
+
+    def _write(self, record: dict[str, Any], decided: dict[str, Any] | None, outside: Outside | None) -> None:
+        scribe = self._driver.scribe
+        if scribe is None or decided is not None or (outside is not None and outside.again):
+            return
+        if outside is None:
+            scribe.edited(self._who, record)
+        else:
+            scribe.edited(self._who, {**record, "document": outside.document}, outside.then)
+
+    @property
+    def _who(self) -> StepId:
+        """The maker in the journal, where the program has no name."""
+        return StepId("") if self._maker is None or self._maker.parent is None else self._maker.id
 
     def discard(self, why: BaseException | None = None) -> None:
         """Give the edit up: the steps that were called for it will never be in the graph."""
@@ -167,6 +223,17 @@ class Editing:
                 raise ProgramError(f"an edit got {handle!r} for a step; expected a handle, as calling a step gives it")
             if handle.run is not self.run or handle.node is self._root:
                 raise ProgramError(f"an edit cannot change {handle.id!r}: it is no step of run {self.run.id}")
+
+    def _check_changed(self, handle: Handle[Any]) -> None:
+        self._check(handle)
+        above = handle.parent
+        while above is not None and above is not self._maker:
+            above = above.parent
+        if self._maker is not None and above is None:
+            raise ProgramError(
+                f"step {self._maker.id!r} cannot change {handle.id!r}: a step edits the steps that it called itself, "
+                f"the program all of them"
+            )
 
     def _call(self, handle: Handle[Any]) -> Call:
         """How the step is to be called as far as it is known by now."""
@@ -230,17 +297,15 @@ class Editing:
         for join, kept in left.items():
             yield Rewire(join, tuple(one for one in join.inputs if one in kept)) if kept else Drop(join)
 
-    def _judge(self, changes: list[Change]) -> None:
+    def _judge(self, changes: list[Change], idle: Collection[Node]) -> None:
         """Raise ``EditRefused`` with the reasons found here, and those against the changes of the nodes."""
         reasons: Sequence[str] = ()
         try:
-            self._driver.check(changes)
+            checked(self.run.machine.nodes, changes, idle)
         except EditRefused as error:
             reasons = error.reasons
-        all_of_them = list(dict.fromkeys([*self._reasons, *reasons]))
-        if all_of_them:
-            text = f"edit refused, nothing was changed: {'; '.join(all_of_them)}"
-            raise EditRefused(text, reasons=all_of_them)
+        if self._reasons or reasons:
+            raise _refusal([*self._reasons, *reasons])
 
     def _settle(self) -> None:
         """What the edit is to the handles: nothing can go wrong any more."""
@@ -254,21 +319,33 @@ class Editing:
         for handle in self._dropped:
             handle.node.error = StepSkipped(f"step {handle.id!r} was taken out of the graph")
 
-    def _told(self, version: int) -> None:
-        self.version = version
-        self._driver.edited(version, tuple(self._story()))
-
-    def _story(self) -> Iterator[GraphChange]:
+    def _said(self) -> Iterator[tuple[Any, Handle[Any], tuple[Node, ...]]]:
+        """Every change of a step, and the inputs that it has then."""
         for handle in self._inserted:
-            yield _said("insert", handle)
+            yield "insert", handle, self._calls[handle].inputs if handle in self._calls else handle.node.inputs
         for handle in self._dropped:
-            yield GraphChange("drop", handle.id, ())
+            yield "drop", handle, ()
         for handle, call in self._calls.items():
-            yield _said("split" if call.parts is not None else "rewire", handle)
+            if handle not in self._inserted:
+                same = set(call.inputs) == set(handle.node.inputs)
+                yield "split" if call.parts else "replace" if same else "rewire", handle, call.inputs
 
 
-def _said(change: Any, handle: Handle[Any]) -> GraphChange:
-    return GraphChange(change, handle.id, tuple(node.id for node in handle.node.inputs))
+def _refusal(reasons: Iterable[str]) -> EditRefused:
+    told = list(dict.fromkeys(reasons))
+    return EditRefused(f"edit refused, nothing was changed: {'; '.join(told)}", reasons=told)
+
+
+def _steps(nodes: Iterable[Node]) -> list[StepId]:
+    """The ids of nodes, those behind joins in the place of these."""
+    found: dict[StepId, None] = {}
+    queue = list(nodes)
+    for node in queue:
+        if node.kind == "join":
+            queue.extend((*node.inputs, *node.after))
+        else:
+            found[node.id] = None
+    return list(found)
 
 
 def _gathered(node: Node) -> list[Node]:

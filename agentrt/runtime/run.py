@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextvars import copy_context
 from itertools import count
@@ -17,7 +16,7 @@ from agentrt.runtime.absent import spares
 from agentrt.runtime.driver import Driver, all_ended
 from agentrt.runtime.editing import Editing
 from agentrt.runtime.feed import Feed
-from agentrt.runtime.handle import Handle, owner
+from agentrt.runtime.handle import Handle
 from agentrt.runtime.people import People
 from agentrt.runtime.questions import Question
 from agentrt.runtime.result import RunResult, alone, brief
@@ -96,6 +95,7 @@ class Run(Generic[T]):
         if log is not None:
             self._driver.scribe = log.open(self._driver, now, self._break_off)
             self._feed.forget = log.forgetter(self.machine, self._driver, self._wiring)
+        self._driver.edit_again = self._edit_again
         self._driver.add(self._root)
         self.ending = self.loop.create_task(self._end())
         self._contexts: Tracker | None = None
@@ -212,23 +212,45 @@ class Run(Generic[T]):
             self.draft.take(handle)
         return handle
 
-    def editing(self) -> Editing:
-        """A new edit of this run's graph, empty still."""
-        return Editing(self, self._driver, self._root.node)
+    def editing(self, maker: Handle[Any] | None = None) -> Editing:
+        """A new edit of this run's graph, empty still, by the code of a step or from outside."""
+        return Editing(self, self._driver, self._root.node, maker)
 
     def step(self, name: str) -> Handle[Any] | None:
         """The handle of a step by its id; ``None`` when there is none, or a long run has let go of it."""
         return self._driver.of(StepId(name))
 
-    def edit(self, document: Mapping[str, Any] | str, steps: Mapping[str, Any] | None = None) -> int:
+    @property
+    def replaying(self) -> bool:
+        """Whether the program is still where it has been before its process ended."""
+        return self._driver.scribe is not None and self._driver.scribe.replaying
+
+    def edit(
+        self,
+        document: Mapping[str, Any] | str,
+        steps: Mapping[str, Any] | None = None,
+        then: Callable[[], Any] | None = None,
+    ) -> int:
         """Change the graph by a document (``agentrt.runtime.documents``), as JSON or parsed; gives the new version.
 
         ``steps`` are those that it may insert, by name; the ones that the program's module knows if none are given.
-        Raises ``EditRefused`` with every reason, ``ConfigError`` for what is no such document; nothing changes then.
+        ``then`` is called when the edit is on disk, at once without a journal. Raises ``EditRefused`` with every
+        reason, ``ConfigError`` for what is no such document, ``ProgramError`` while the run is replayed; nothing
+        changes then.
         """
         from agentrt.runtime.documents import applied
 
-        return applied(self, self._root, document, steps)
+        if self.replaying:
+            raise ProgramError(f"run {self.id} is being replayed from its journal; edit it when it goes on")
+        version = applied(self, self._root, document, steps, then=then)
+        if then is not None and self._driver.scribe is None:
+            then()
+        return version
+
+    def _edit_again(self, document: dict[str, Any]) -> None:
+        from agentrt.runtime.documents import applied
+
+        applied(self, self._root, document, again=True)
 
     def text(self, handle: Handle[Any], text: str) -> None:
         """A running step has a piece of text."""
@@ -355,38 +377,3 @@ def _status(error: RunError | None) -> RunStatus:
     if isinstance(error, RunWaiting):
         return "waiting"
     return "cancelled" if isinstance(error, RunCancelled) else "failed"
-
-
-def outside_a_run(what: str) -> ProgramError:
-    """The error for ``what`` was called while no program runs."""
-    return ProgramError(
-        f"{what} was called outside a run; call it inside a @program and start that with "
-        f"agentrt.run(program, ...) or `agentrt run FILE.py`"
-    )
-
-
-def call(
-    spec: StepSpec, args: tuple[Any, ...], kwargs: dict[str, Any], after: tuple[Handle[Any], ...] = (), depth: int = 2
-) -> Handle[Any]:
-    """Call a step from the code of a running program. ``depth``: how many frames up the caller's line is, 0 nowhere.
-
-    Raises ``ProgramError`` outside a run, after the caller has ended, and above the run's ``max_pending``.
-    """
-    parent = owner.get(None)
-    if parent is None:
-        raise outside_a_run(f"{spec.name}()")
-    frame = sys._getframe(depth) if depth else None
-    place = (frame.f_code.co_filename, frame.f_lineno) if frame else None
-    return parent.run.submit(parent, spec, args, kwargs, place, after)
-
-
-def join(spec: StepSpec, inputs: tuple[Handle[Any], ...], need: int | None, depth: int = 2) -> Handle[Any]:
-    """Join steps from the code of a running program; ``spec.landing`` makes the value of those that are needed.
-
-    Raises what ``call`` raises.
-    """
-    parent = owner.get(None)
-    if parent is None:
-        raise outside_a_run(f"{spec.name}()")
-    frame = sys._getframe(depth)
-    return parent.run.submit_join(parent, spec, inputs, need, (frame.f_code.co_filename, frame.f_lineno))

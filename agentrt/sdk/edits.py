@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from agentrt.errors import ProgramError
-from agentrt.runtime import Handle, Run, outside_a_run, owner
+from agentrt.runtime import Handle, outside_a_run, owner
 from agentrt.runtime.documents import parsed, taken_over
 from agentrt.runtime.editing import Editing
 from agentrt.sdk.steps import Step
@@ -20,19 +20,20 @@ def edit() -> GraphEdit:
     """Change steps of the running program that have not started: ``async with edit() as change: ...``.
 
     The changes are applied together at the end of the block, or refused together: ``EditRefused`` then says every
-    reason, and nothing has changed. An exception in the block gives them up. Raises ``ProgramError`` outside a program.
+    reason, and nothing has changed. An exception in the block gives them up. A program may change every step of its
+    run, another step those that it called itself. Raises ``ProgramError`` outside a program.
     """
     caller = owner.get(None)
     if caller is None:
         raise outside_a_run("edit()")
-    return GraphEdit(caller.run)
+    return GraphEdit(caller)
 
 
 class GraphEdit:
     """The changes of one edit. ``version`` is the graph's from when they are applied, ``None`` before."""
 
-    def __init__(self, run: Run[Any]) -> None:
-        self._editing: Editing = run.editing()
+    def __init__(self, maker: Handle[Any]) -> None:
+        self._editing: Editing = maker.run.editing(maker)
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,13 +61,14 @@ class GraphEdit:
         made.node.place = (frame.f_code.co_filename, frame.f_lineno)
         return made
 
-    def drop(self, *handles: Handle[Any]) -> None:
+    def drop(self, *handles: Handle[Any], unless_started: bool = False) -> None:
         """Take steps out of the graph; ``await`` of one raises ``StepSkipped``.
 
-        What takes their values has to be dropped or rewired too.
+        What takes their values has to be dropped or rewired too. One that has started refuses the edit, or is left
+        alone with ``unless_started``.
         """
         for handle in handles:
-            self._editing.drop(handle)
+            self._editing.drop(handle, unless_started=unless_started)
 
     def rewire(self, handle: Handle[Any], exchange: Mapping[Handle[Any], Any]) -> None:
         """Have a step take other steps, or values, in the place of some that it takes: ``{old: new}``."""

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from agentrt.errors import JournalError, ReplayDiffers
 from agentrt.store.codec import compact
+from agentrt.store.edits import Edits, ancestors, still_of_use
 from agentrt.store.rows import Entry, RunRow
 from agentrt.types import StepId, StepKind, StepStatus, Usage
 
@@ -63,12 +65,18 @@ class Recorded:
 
 class Delivery(NamedTuple):
     """Something the program was handed: a step's end, or a piece of its text; with others of its ``batch`` in one turn
-    of the loop. Each process counts its batches anew."""
+    of the loop. Each process counts its batches anew. An edit from outside is handed to its graph: ``edit``."""
 
     step: StepId
     batch: tuple[int, int]
     text: str | None
     at: float
+    edit: dict[str, Any] | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is handed over by itself."""
+        return self.text is not None or self.edit is not None
 
 
 class Recording:
@@ -80,6 +88,7 @@ class Recording:
         self.steps: dict[StepId, Recorded] = {}
         self.handed: list[tuple[int, Entry]] = []
         self.over: dict[str, Any] | None = None
+        self.edits = Edits()
         self.last = entries[-1].seq if entries else 0
         self.seconds = entries[-1].at if entries else 0.0
         self._bodies = bodies
@@ -139,6 +148,9 @@ class Recording:
                 (self.steps[entry.step].asked or {})["problem"] = json.loads(entry.data).get("problem", "")
             case "over":
                 self.over = json.loads(entry.data)
+            case "edited":
+                if self.edits.take(entry):
+                    self.handed.append((self._processes, entry))
             case "resumed":
                 self.over = None
                 self._processes += 1
@@ -146,16 +158,17 @@ class Recording:
 
     def _take_resumed(self, data: dict[str, Any]) -> None:
         """What ended the run counts as not finished from here on, what was not called again as never called."""
-        for name in data.get("again", ()):
+        for name in self.steps.keys() & data.get("again", ()):  # a fork has not all of them
             self.steps[name].ended = self.steps[name].end = None
-        for name in data.get("without", ()):
+        for name in self.steps.keys() & data.get("without", ()):
             self.steps[name].given_up = True
 
     def _unseen_attempts(self, step: Recorded) -> int:
         """1 for a plain step in flight that had all it needed: its beginning is written down with its end only."""
         if step.end is not None or step.kind != "python":
             return 0
-        return int(all(self.steps[one].status == "done" for one in self.edges(step)[0]))
+        inputs = [self.steps.get(one) for one in self.edges(step)[0]]  # an edit may tell of steps that never came
+        return int(all(one is not None and one.status == "done" for one in inputs))
 
     def edges(self, step: Recorded) -> tuple[list[StepId], list[StepId]]:
         """The steps whose values it takes, and those that the program had awaited when it called it."""
@@ -164,12 +177,12 @@ class Recording:
             json.loads(self.body(data[f"{name}body"])) if f"{name}body" in data else data.get(name, [])
             for name in ("in", "after")
         )
-        return inputs, after
+        return self.edits.rewired.get(step.step, inputs), after
 
     @property
     def failed_for_good(self) -> set[StepId]:
         """The steps whose failure ended the run, and those around them: failures that no later call came after."""
-        if self.run.status != "failed":
+        if self.run.status != "failed" or self.over is None:
             return set()
         calls = [step.called.seen for step in self.steps.values()]
         newest = max(calls, default=0)
@@ -186,12 +199,6 @@ class Recording:
 
 def _again(args: Any) -> str:
     return "" if args is None else compact(args)
-
-
-def ancestors(step: StepId) -> Iterable[StepId]:
-    """The steps around a step, the outermost first."""
-    parts = step.split("/")
-    return (StepId("/".join(parts[:depth])) for depth in range(1, len(parts)))
 
 
 @dataclass(slots=True)
@@ -214,6 +221,7 @@ class Replay:
     made: set[StepId] = field(default_factory=set)
     differing: list[str] = field(default_factory=list)
     news: dict[object, StepId] = field(default_factory=dict)
+    edits: Counter[StepId] = field(default_factory=Counter)
     _kept: dict[StepId, Recorded] = field(default_factory=dict)
     _deliveries: list[Delivery] = field(default_factory=list)
     _missing: dict[int, set[StepId]] = field(default_factory=dict)
@@ -231,7 +239,10 @@ class Replay:
         }
         level_of = [0]  # after so many deliveries of the recording, so many of those that are kept
         for process, entry in self.recording.handed:
-            if entry.step in self._kept and (entry.kind == "text" or self._stands(entry)):
+            if entry.kind == "edited":
+                edit = still_of_use(entry, finished)
+                self._deliveries.append(Delivery(entry.step, (process, entry.batch), None, entry.at, edit))
+            elif entry.step in self._kept and (entry.kind == "text" or self._stands(entry)):
                 text = json.loads(entry.data) if entry.kind == "text" else None
                 self._deliveries.append(Delivery(entry.step, (process, entry.batch), text, entry.at))
             level_of.append(len(self._deliveries))
@@ -296,6 +307,14 @@ class Replay:
         """Whether the recorded result stands."""
         return known.settled and known.step not in self.reopened
 
+    def decided(self, maker: StepId) -> dict[str, Any] | None:
+        """What became of the next edit that a step makes; ``None`` when it made no such edit before."""
+        steps = self.recording.steps
+        around = [steps[one] for one in (*ancestors(maker), maker) if one in steps]
+        since = max((one.retried for one in around), default=0)
+        self.edits[maker] += 1
+        return self.recording.edits.made_by(maker, self.edits[maker], since)
+
     def used(self, known: Recorded) -> Usage:
         """The tokens of a finished step, and of the steps inside it, which are not called again."""
         inside = self._inside.get(known.step)
@@ -306,13 +325,13 @@ class Replay:
         if self.told == len(self._deliveries) or self._missing.get(self.told):
             return []
         group = [self._deliveries[self.told]]
-        if group[0].text is None:
+        if not group[0].alone:
             for index in range(self.told + 1, len(self._deliveries)):
                 one = self._deliveries[index]
-                if one.text is not None or one.batch != group[0].batch:
+                if one.alone or one.batch != group[0].batch:
                     break
                 group.append(one)
-        if any(one.step not in self.made for one in group):
+        if any(one.step not in self.made for one in group if one.edit is None):
             return []  # a call that is done without has no use for its result
         self.told += len(group)
         return group
@@ -326,7 +345,9 @@ class Replay:
         self._missing.clear()
         self._levels.clear()
         self._deliveries = [
-            one for index, one in enumerate(self._deliveries) if index < self.told or one.step in self.made
+            one
+            for index, one in enumerate(self._deliveries)
+            if index < self.told or one.step in self.made or one.edit is not None
         ]
 
     def ended(self) -> None:

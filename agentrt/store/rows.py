@@ -13,8 +13,8 @@ EntryKind: TypeAlias = Literal[
 ]
 """called: a step is in the graph; begun: an attempt starts; sent: a model was sent something; asked: a person was asked
 something; answered: an answer was taken, or did not fit; text: a piece of streamed text was handed on; retried: an
-attempt failed and another follows; ended: a step's final status; edited: the graph was changed from outside; resumed:
-another process went on from here; over: the run's end, or that it was put aside."""
+attempt failed and another follows; ended: a step's final status; edited: the graph was changed, or an edit of it was
+refused; resumed: another process went on from here; over: the run's end, or that it was put aside."""
 
 StoredStatus: TypeAlias = RunStatus
 """``running`` also of a run whose process died; ``waiting`` of one that was put aside until a person answers."""

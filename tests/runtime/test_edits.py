@@ -13,10 +13,11 @@ import pytest
 from agentrt import Agent, Handle, RunResult, Runtime, any_of, edit, n_of, program, step, tool, when
 from agentrt.errors import ConfigError, EditRefused, ProgramError, StepSkipped
 from agentrt.events import GraphChange, GraphEdited, StepAdded, StepStarted
-from agentrt.executors import OpenAIExecutor
+from agentrt.executors import OpenAIExecutor, SGLangExecutor
 from agentrt.testing import ScriptedServer, say
 
 from .conftest import Watched
+from .test_hints import ABLE, Plain
 
 Main = Callable[[], Awaitable[Any]]
 
@@ -460,6 +461,38 @@ async def test_observers_see_the_edit(watched: Watched, gate: Gate) -> None:
     place = watched.events.index(edited)
     assert "value#4" in [event.step for event in watched.events[:place] if isinstance(event, StepAdded)]
     assert "value#4" in [event.step for event in watched.events[place:] if isinstance(event, StepStarted)]
+
+
+async def test_the_engine_is_told_how_far_a_turn_is_after_an_edit(gate: Gate) -> None:
+    """Steps to execution are counted anew with each edit, and the hint about a waiting session follows."""
+    writer = Agent("writer", system="You write.")
+
+    def told(steps: int) -> Callable[[ScriptedServer], bool]:
+        return lambda server: [hint.steps for hint in server.hints if hint.subject.kind == "session"][-1:] == [steps]
+
+    @program
+    async def main() -> str:
+        async with writer.session() as chat:
+            await chat("Begin.")
+            first = gate.step()
+            third = value(value(first))
+            turn = chat("Go on.", third)
+            await server.until(told(3))
+            async with edit() as change:
+                change.rewire(turn, {third: first})
+            await server.until(told(1))
+            async with edit() as change:
+                change.rewire(turn, {first: change.insert(value, change.insert(value, first))})
+            await server.until(told(3))
+            gate.open()
+            return await turn
+
+    async with (
+        ScriptedServer(lambda asked: say(asked.last), takes=ABLE) as server,
+        Runtime(SGLangExecutor(server.url), kv=Plain(), estimates=None) as runtime,
+    ):
+        result = await runtime.run(main)
+    assert done(result) == "Go on.\n\ngate"
 
 
 GATES: list[Gate] = []

@@ -13,8 +13,9 @@ from agentrt.runtime.durable.log import RunLog, new_row
 from agentrt.runtime.spec import StepSpec
 from agentrt.store import archive
 from agentrt.store.codec import Unstorable, decode, encode
+from agentrt.store.edits import ancestors
 from agentrt.store.journal import Journal
-from agentrt.store.recording import Recording, Replay, ancestors
+from agentrt.store.recording import Recording, Replay
 from agentrt.store.rows import Entry, RunRow
 from agentrt.types import RunId, StepId
 
@@ -161,14 +162,15 @@ def _to_make_again(recording: Recording) -> set[StepId]:
 def _without(recording: Recording, step: StepId) -> list[Entry]:
     """The entries that do not depend on a step: of neither it, nor what came of it."""
     _known(recording, [step])
-    gone, reopened = _came_of(recording, step), set(ancestors(step))
+    gone, reopened = _came_of(recording, step), {*ancestors(step), *recording.failed_for_good}
+    called = recording.steps[step].called.seq
     delivered = {(entry.kind, entry.seq) for _, entry in recording.handed}
     kept, handed = [], [0]  # after so many deliveries of the old run, so many of the new one
     for entry in recording.entries:
         stays = (
-            entry.kind not in ("over", "resumed")
+            entry.kind != "over"
             and entry.step not in gone
-            and not (entry.step in reopened and entry.kind in ("ended", "retried"))
+            and not (entry.step in reopened and entry.kind in ("ended", "retried") and entry.seq > called)
         )
         if stays:
             kept.append(entry._replace(seen=handed[min(entry.seen, len(handed) - 1)]))
@@ -181,10 +183,15 @@ def _came_of(recording: Recording, step: StepId) -> set[StepId]:
     """The step and everything after it: by data, by what the program had awaited, or inside one of these."""
     gone = {step}
     above = set(ancestors(step))
+    called = recording.steps[step].called.seq
+    again: dict[str, int] = {}  # where those around it were begun anew after it
+    for entry in recording.entries:
+        if entry.kind == "retried" and entry.step in above and entry.seq > called:
+            again.setdefault(entry.step, entry.seq)
     for name, one in recording.steps.items():  # in the order of the calls: what a step depends on was called before it
         inputs, after = recording.edges(one)
         before = {*inputs, *after}
-        inside = not gone.isdisjoint(ancestors(name))
+        inside = any(two in gone or one.called.seq > again.get(two, one.called.seq) for two in ancestors(name))
         if inside or not gone.isdisjoint(before) or not above.isdisjoint(before):
             gone.add(name)
     return gone

@@ -13,7 +13,7 @@ from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from agentrt.errors import JournalError
+from agentrt.errors import JournalError, UsageError
 from agentrt.store import archive
 from agentrt.store.journal import Journal
 from agentrt.store.rows import Letter
@@ -55,7 +55,19 @@ def _answer(run: Run[Any], letter: Letter, discard: Callable[[], None]) -> bool:
     return run.people.mailed(letter, discard)
 
 
-READERS: Final[dict[str, Reader]] = {"answer": _answer, "cancel": _cancel}
+def _edit(run: Run[Any], letter: Letter, discard: Callable[[], None]) -> bool:
+    """Change the run's graph by the document in the letter."""
+    if run.replaying:
+        return False
+    try:
+        run.edit(letter.data, then=discard)
+    except UsageError as error:
+        _log.warning("run %s: an edit from outside was refused: %s", run.id, error)
+        discard()
+    return True
+
+
+READERS: Final[dict[str, Reader]] = {"answer": _answer, "cancel": _cancel, "edit": _edit}
 """Who reads which kind of letter; others enter themselves. Letters of a kind that nobody reads stay where they are."""
 
 

@@ -82,6 +82,15 @@ class Recorder:
         """An answer was taken, or did not fit; ``then`` is called once that is on disk."""
         self._writer.put_then(self._entry("answered", node.id, json.dumps(data, separators=(",", ":"))), then)
 
+    def edited(self, maker: StepId, data: dict[str, Any], then: Callable[[], Any] | None = None) -> None:
+        """A step changed what it called, or was refused to; ``then`` is called once that is on disk."""
+        entry = self._entry("edited", maker, json.dumps(data, separators=(",", ":")))
+        if then is None:
+            self._writer.put(entry)
+        else:
+            self._writer.put_then(entry, then)
+        self.seen += "document" in data and "refused" not in data
+
     def done(self, node: Node, value: Any, then: Callable[[], Any]) -> None:
         """The step has a result, which is handed on in ``then``."""
         used = node.usage

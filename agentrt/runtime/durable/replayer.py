@@ -8,7 +8,7 @@ from collections.abc import Callable
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
-from agentrt.errors import AgentrtError, JournalError, StepError
+from agentrt.errors import AgentrtError, JournalError, StepError, UsageError
 from agentrt.runtime.durable.landings import SETTLE_ROUNDS
 from agentrt.store.codec import restore
 from agentrt.store.recording import Delivery, Recorded, Replay
@@ -60,7 +60,7 @@ class Replayer:
         self._stop = stop
         self._cancelled = cancelled
         self._known: dict[StepId, tuple[Handle[Any], Recorded]] = {}
-        self._held: list[Handle[Any]] = []
+        self._held: dict[Handle[Any], None] = {}
         self._doubtful: dict[StepId, Handle[Any]] = {}  # they may have had effects, and are to run again
         self._parents = {step.rpartition("/")[0] for step in replay.recording.steps if "/" in step}
         self._rounds = 0
@@ -114,12 +114,18 @@ class Replayer:
                 for step in earlier:  # its steps are counted on from there
                     scope.name(step.rpartition("/")[2].rpartition("#")[0])
             return True
-        self._held.append(handle)
+        self._held[handle] = None  # once, though an edit may have it start again
         return False
 
     def _goes_on(self, node: Node) -> bool:
         """Whether a step that was in flight is entered while replaying, because of what it calls."""
         return node.kind in _ENTERED or node.id in self._parents
+
+    def decided(self, maker: StepId) -> dict[str, Any] | None:
+        """What became of the edit that the step makes now."""
+        self._progress += 1
+        self.nudge()
+        return self._replay.decided(maker)
 
     def ended(self) -> None:
         """The program has ended."""
@@ -160,7 +166,7 @@ class Replayer:
             self._closed = True
             self._warn()
             self._recorder.seen = len(self._replay.recording.handed)
-            self._caught_up(self._held)
+            self._caught_up(list(self._held))
         else:
             self._watch()
 
@@ -222,6 +228,9 @@ class Replayer:
     def _deliver(self, one: Delivery) -> None:
         self._progress += 1
         self._at = one.at
+        if one.edit is not None:
+            self._edit(one.edit)
+            return
         handle, recorded = self._handle(one.step)
         if handle is None:
             return
@@ -229,6 +238,16 @@ class Replayer:
             handle.give(one.text)
         elif handle.node.status not in FINISHED:
             self._settle(handle, recorded)
+
+    def _edit(self, document: dict[str, Any]) -> None:
+        """Change the graph from outside, as it was changed before."""
+        try:
+            self._driver.edit_again(document)
+        except UsageError as error:
+            if self._replay.strict:
+                self._fail(JournalError(f"an edit from outside cannot be made again: {error}"))
+            else:
+                _log.warning("run %s: an edit from outside is left out: %s", self._replay.recording.run.id, error)
 
     def _handle(self, step: StepId) -> tuple[Handle[Any] | None, Recorded | None]:
         known = self._known.get(step)

@@ -128,6 +128,14 @@ class Scribe:
         """An answer was taken, or did not fit."""
         self._when_live(partial(self._recorder.answered, node, data, then))
 
+    def decided(self, maker: StepId) -> dict[str, Any] | None:
+        """What became of the edit that the step makes now, when that is recorded."""
+        return None if self._replayer is None else self._replayer.decided(maker)
+
+    def edited(self, maker: StepId, data: dict[str, Any], then: Callable[[], Any] | None = None) -> None:
+        """The graph is changed, or an edit of it refused; ``then`` is called once that is on disk."""
+        self._when_live(partial(self._recorder.edited, maker, data, then))
+
     def text(self, handle: Handle[Any], text: str) -> None:
         """The program is handed a piece of a step's text."""
         self._when_live(partial(self._recorder.text, handle.node, text))
@@ -192,7 +200,7 @@ class Scribe:
             write()
         self._end()
         for handle in held:
-            if handle.node.status not in FINISHED and not self._closed and self.admits(handle):
+            if handle.node.status == "running" and not self._closed and self.admits(handle):
                 self._driver.start(handle)
 
     def _end(self) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from agentrt import Handle, Program, any_of, n_of, program, step, tool, when
-from agentrt.errors import StepSkipped
+from agentrt import Handle, Program, Runtime, any_of, edit, n_of, program, step, tool, when
+from agentrt.errors import EditRefused, StepSkipped
 
 from .cutting import Cutter, lengths, note, turns
 from .test_replay import cut_everywhere
@@ -84,3 +84,126 @@ async def test_who_came_first_comes_first_again(
         whole = lengths(second.recording)[-1]
         third = await runs.resume(program, await runs.cut(second.recording, whole))
         assert (third.result.output, third.ran) == (second.result.output, []), length
+
+
+@step
+async def add(left: int, right: int = 0) -> int:
+    note()
+    await turns(left % 3)
+    return left + right
+
+
+@step
+async def whole(parts: list[int]) -> int:
+    note()
+    return sum(parts)
+
+
+async def refused(*changed: Handle[Any]) -> str:
+    """What an edit says that would drop these."""
+    try:
+        async with edit() as change:
+            change.drop(*changed)
+    except EditRefused as error:
+        return str(error)
+    return "not refused"
+
+
+@program
+async def replanned() -> Any:
+    """Every kind of change, each time on what comes after a step that is awaited."""
+    out: list[Any] = []
+    for start in (1, 5):
+        first = add(start)
+        second, third, total = add(first.ref), add(first.ref, 10), whole([first.ref])
+        last = act(second.ref, third.ref, total.ref)
+        async with edit() as change:
+            more = [change.insert(add, first.ref, number) for number in (100, 200)]
+            change.drop(second)
+            change.rewire(last, {second: more[0]})
+            change.replace(third, total.ref, right=7)
+            change.split(total, [*more, change.insert(any_of, first, more[1])])
+        out.append(await last)
+        out.append(await refused(first, third))
+    return out
+
+
+@program
+async def what_is_left() -> Any:
+    """Some steps wait for places; what has not started when the first is there is dropped, and new steps come."""
+    parts = [add(number) for number in range(8)]
+    first = await any_of(*parts)
+    async with edit() as change:
+        change.drop(*parts, unless_started=True)
+        more = [change.insert(add, first, number) for number in (1000, 2000)]
+    seen: list[Any] = []
+    for one in parts:
+        try:
+            seen.append(await one)
+        except StepSkipped:
+            seen.append("dropped")
+    return [seen, [await one for one in more], change.version]
+
+
+@pytest.mark.parametrize("limits", [{}, {"python": 2, "tool": 1}], ids=["free", "few places"])
+async def test_edits_cut_anywhere_are_made_again(cuts: Callable[..., Cutter], limits: dict[str, int]) -> None:
+    """After every entry: the same output, the same refusals, and nothing that has a result is run again."""
+    await cut_everywhere(cuts(kv="none", limits=limits), replanned)
+
+
+@pytest.mark.parametrize("limits", [{}, {"python": 2}, {"python": 3}], ids=["free", "two places", "three"])
+async def test_what_had_not_started_had_not_started(cuts: Callable[..., Cutter], limits: dict[str, int]) -> None:
+    """An edit that is on disk is made again as it was, though other steps are under way now."""
+    runs = cuts(kv="none", limits=limits)
+    first = await runs.run(what_is_left)
+    edited = next(entry.seq for entry in first.recording.entries if entry.kind == "edited")
+    for length in lengths(first.recording):
+        second = await runs.resume(what_is_left, await runs.cut(first.recording, length))
+        assert second.result.status == "done", (length, second.result.error)
+        if length >= edited:
+            assert second.result.output == first.result.output, length
+        whole_run = lengths(second.recording)[-1]
+        third = await runs.resume(what_is_left, await runs.cut(second.recording, whole_run))
+        assert (third.result.output, third.ran) == (second.result.output, []), length
+
+
+@step
+async def hold() -> int:
+    note()
+    await turns(30)
+    return 1
+
+
+@program
+async def edited_from_outside() -> Any:
+    """Something waits long enough for others to change what comes after it."""
+    first = hold()
+    second = add(first.ref, 1)
+    third = add(second.ref, 1)
+    return [await third, await add(await second, 5), await add(7)]
+
+
+async def test_an_edit_from_outside_is_made_again(cuts: Callable[..., Cutter]) -> None:
+    """It stands between the calls and the results where it stood; steps that it inserted keep their ids."""
+    runs = cuts(kv="none")
+    document = {
+        "changes": [
+            {"do": "insert", "step": "add", "args": [{"$step": "hold#1"}, 100], "as": "more"},
+            {"do": "rewire", "step": "add#2", "inputs": {"add#1": "more"}},
+        ]
+    }
+    on_disk: list[bool] = []
+    async with Runtime({}, journal=runs.journal, kv="none") as runtime:
+        going = runtime.start(edited_from_outside)
+        await turns(3)
+        assert going.edit(document, then=lambda: on_disk.append(True)) == 1
+        result = await going
+    assert result.output == [102, 7, 7]
+    assert on_disk == [True]
+    recording = await runs.read(result.id)
+    assert [entry.kind for entry in recording.entries].count("edited") == 1
+    edited = next(entry.seq for entry in recording.entries if entry.kind == "edited")
+    for length in lengths(recording):
+        second = await runs.resume(edited_from_outside, await runs.cut(recording, length))
+        assert second.result.status == "done", (length, second.result.error)
+        assert (second.result.output == result.output) == (length >= edited), length
