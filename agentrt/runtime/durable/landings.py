@@ -45,6 +45,13 @@ class Landings:
         if not self._under_way and self._waiting:
             self._settle()
 
+    def together(self) -> None:
+        """See that what is put into the journal in this turn of the loop is committed in one group.
+
+        The writer commits at once when nothing is about to happen in the loop.
+        """
+        self._loop.call_soon(_nothing)
+
     def close(self) -> None:
         """Write nothing further."""
         self._waiting.clear()
@@ -60,8 +67,7 @@ class Landings:
             return
         waiting, self._waiting = self._waiting, []
         self._under_way = len(waiting)
-        if self._under_way > 1:
-            self._loop.call_soon(_nothing)  # the writer commits at once when nothing comes: the first one without them
+        self.together()
         for write in waiting:
             write()
 

@@ -195,6 +195,7 @@ class Scribe:
         self._writes = not self._closed
         if self._live is not None:
             self._live()
+        self._landings.together()
         waiting, self._waiting = self._waiting, []
         for write in waiting:
             write()
