@@ -327,6 +327,13 @@ def _answered(data: Mapping[str, Any]) -> str:
     return f"answered{by}, but: {data['problem']}" if data.get("problem") else f"answered{by}"
 
 
+def _edited(data: Mapping[str, Any]) -> str:
+    if "refused" in data:
+        return f"an edit of the graph was refused: {'; '.join(data['refused'])}"
+    told = ", ".join(f"{change} {step}" for change, step, _ in data["changes"]) or "nothing"
+    return f"{'edited from outside' if 'document' in data else 'edited'}: {told}"
+
+
 _WORDS: Final[dict[str, Callable[[Any], str]]] = {
     "called": _called,
     "begun": _begun,
@@ -336,7 +343,7 @@ _WORDS: Final[dict[str, Callable[[Any], str]]] = {
     "text": lambda data: f"says: {data}",
     "retried": lambda data: f"failed, again in {data['delay']:.3g} s: {data['error']}",
     "ended": _ended,
-    "edited": lambda data: f"graph edited: {_text(data)}",
+    "edited": _edited,
     "resumed": _resumed,
     "over": lambda data: f"run {_ended(data)}",
 }

@@ -171,6 +171,7 @@ def _without(recording: Recording, step: StepId) -> list[Entry]:
             entry.kind != "over"
             and entry.step not in gone
             and not (entry.step in reopened and entry.kind in ("ended", "retried") and entry.seq > called)
+            and not (entry.kind == "edited" and entry.seq > called)
         )
         if stays:
             kept.append(entry._replace(seen=handed[min(entry.seen, len(handed) - 1)]))
@@ -188,10 +189,13 @@ def _came_of(recording: Recording, step: StepId) -> set[StepId]:
     for entry in recording.entries:
         if entry.kind == "retried" and entry.step in above and entry.seq > called:
             again.setdefault(entry.step, entry.seq)
-    for name, one in recording.steps.items():  # in the order of the calls: what a step depends on was called before it
-        inputs, after = recording.edges(one)
-        before = {*inputs, *after}
-        inside = any(two in gone or one.called.seq > again.get(two, one.called.seq) for two in ancestors(name))
-        if inside or not gone.isdisjoint(before) or not above.isdisjoint(before):
-            gone.add(name)
+    known = 0
+    while known < len(gone):  # once is enough, unless an edit has a step depend on one that was called after it
+        known = len(gone)
+        for name, one in recording.steps.items():
+            inputs, after = recording.edges(one)
+            before = {*inputs, *after}
+            inside = any(two in gone or one.called.seq > again.get(two, one.called.seq) for two in ancestors(name))
+            if inside or not gone.isdisjoint(before) or not above.isdisjoint(before):
+                gone.add(name)
     return gone

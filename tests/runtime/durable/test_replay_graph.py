@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from agentrt import Handle, Program, Runtime, any_of, edit, n_of, program, step, tool, when
-from agentrt.errors import EditRefused, StepSkipped
+from agentrt import Handle, Program, Runtime, any_of, attempt, edit, n_of, program, step, tool, when
+from agentrt.errors import EditRefused, ProgramError, StepSkipped
+from agentrt.runtime.durable.mailbox import Mailbox
+from agentrt.store import archive
+from agentrt.store.rows import Entry
+from agentrt.store.views import in_words
+from agentrt.types import RunId, StepId
 
 from .cutting import Cutter, lengths, note, turns
 from .test_replay import cut_everywhere
@@ -207,3 +214,148 @@ async def test_an_edit_from_outside_is_made_again(cuts: Callable[..., Cutter]) -
         second = await runs.resume(edited_from_outside, await runs.cut(recording, length))
         assert second.result.status == "done", (length, second.result.error)
         assert (second.result.output == result.output) == (length >= edited), length
+
+
+async def test_a_fork_follows_the_edges_of_edits(cuts: Callable[..., Cutter]) -> None:
+    """What was rewired to a step is done anew with it, though it was called before; what was rewired away is kept."""
+
+    @program
+    async def main() -> Any:
+        first = add(1)
+        away, towards = add(first.ref, 10), add(2, 20)
+        kept, anew = whole([away.ref, 1]), whole([towards.ref, first.ref])
+        late = add(3)
+        async with edit() as change:
+            change.rewire(kept, {away: 5})
+            change.rewire(anew, {towards: late})
+        return [await kept, await anew, await away, await towards]
+
+    runs = cuts(kv="none")
+    first = await runs.run(main)
+    assert first.result.output == [6, 4, 11, 22]
+    async with Runtime({}, journal=runs.journal, kv="none") as runtime:
+        fork = await runtime.fork(first.result.id, "add#4")
+    second = await runs.resume(main, fork)
+    assert second.result.output == first.result.output
+    assert {step for step, _ in second.ran} == {"add#4", "whole#2"}
+
+
+OTHERS: list[Handle[Any]] = []
+
+
+@program(retries=2, backoff=0)
+async def inner() -> Any:
+    """Fails once, and edits what it called in each attempt."""
+    tries = attempt()
+    first = add(tries)
+    mine = add(first.ref, 1)
+    async with edit() as change:
+        change.rewire(mine, {first: change.insert(add, first.ref, 10 * tries)})
+    if tries == 1:
+        raise ValueError("once more")
+    return await mine
+
+
+@step
+async def meddle() -> str:
+    """Tries to change what the program called."""
+    note()
+    try:
+        async with edit() as change:
+            change.drop(OTHERS[-1])
+    except ProgramError as error:
+        return str(error)
+    return "changed"
+
+
+@program
+async def around() -> Any:
+    """Edits inside and outside of a step that has finished before others go on."""
+    one = inner()
+    gate = hold.with_(after=[one])()
+    OTHERS.append(add(gate.ref, 5))
+    said = await meddle()
+    async with edit() as change:
+        change.replace(OTHERS[-1], gate, one)
+    return [await one, said, await OTHERS[-1]]
+
+
+async def test_steps_edit_what_they_called(cuts: Callable[..., Cutter]) -> None:
+    """A step's edits end with it, as it is not entered again: it cannot change what others called."""
+    runs = cuts(kv="none")
+    first = await runs.run(around)
+    [_, told, _] = first.result.output
+    assert told.startswith("step 'meddle#1' cannot change 'add#1': a step edits the steps that it called itself")
+    assert first.result.output == [23, told, 24]
+    await cut_everywhere(runs, around)
+
+
+GATES: list[asyncio.Event] = []
+
+
+@step
+async def gate() -> int:
+    note()
+    await GATES[-1].wait()
+    return 1
+
+
+@program
+async def inside() -> int:
+    return await add(gate().ref, 1)
+
+
+@program
+async def letterbox() -> Any:
+    """Waits for letters."""
+    one = inside()
+    last = add(one.ref, 1)
+    return [await one, await last]
+
+
+async def test_a_letter_edits_a_run(cuts: Callable[..., Cutter], caplog: pytest.LogCaptureFixture) -> None:
+    """Applied or refused, the letter is gone once that is on disk; a resumed run has the edit, inside and outside."""
+    runs = cuts(kv="none")
+    GATES.append(asyncio.Event())
+    letters = [
+        {"changes": [{"do": "replace", "step": "inside#1/add#1", "args": [100]}]},
+        {"changes": [{"do": "drop", "step": "inside#1/add#1"}]},
+        {"changes": [{"do": "replace", "step": "add#1", "args": [{"$step": "inside#1"}, 5]}]},
+        {"nonsense": True},
+        {"changes": [{"do": "insert", "step": "add", "args": [7]}], "parent": "inside#1"},
+    ]
+    async with Runtime({}, journal=runs.journal, kv="none") as runtime:
+        going = runtime.start(letterbox)
+        mail = Mailbox(runs.journal, interval=3600)
+        mail.follow(going)
+        async with runs.journal.connect(write=True) as connection:
+            for letter in letters:
+                await archive.post(connection, going.id, "edit", StepId(""), json.dumps(letter), 0.0)
+        await mail.look()
+        GATES[-1].set()
+        result = await going
+        await mail.close()
+    assert result.output == [100, 105]
+    async with runs.journal.connect() as connection:
+        assert await archive.letters(connection, [result.id]) == []
+    assert "refused" in caplog.text
+    recording = await runs.read(result.id)
+    edited = [entry.seq for entry in recording.entries if entry.kind == "edited"]
+    assert len(edited) == 4
+    for length in lengths(recording)[edited[-1] :]:
+        second = await runs.resume(letterbox, await runs.cut(recording, length))
+        assert second.result.output == result.output, (length, second.result.error)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"changes": [["drop", "a#1", []], ["rewire", "b#1", ["c#1"]]]}, "edited: drop a#1, rewire b#1"),
+        ({"changes": [], "document": {"changes": []}}, "edited from outside: nothing"),
+        ({"changes": [["drop", "a#1", []]], "refused": ["x", "y"]}, "an edit of the graph was refused: x; y"),
+    ],
+)
+def test_edits_are_told_in_words(data: dict[str, Any], words: str) -> None:
+    """``agentrt runs events`` says what was changed, by whom, or why nothing was."""
+    entry = Entry(RunId("r"), 1, 1, 0.5, "edited", StepId(""), 0, json.dumps(data))
+    assert in_words(entry, str) == words
