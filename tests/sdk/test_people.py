@@ -15,13 +15,18 @@ from pydantic import BaseModel, field_validator
 
 from agentrt import Agent, Question, Run, Runtime, approve, ask, choose, fill, program, step, tool
 from agentrt.errors import AnswerError, ConfigError, ProgramError, RunFailed, RunWaiting, StepTimeout, UsageError
-from agentrt.events import Event, StepAdded, StepText
+from agentrt.events import Event, StepAdded, StepStarted, StepText
 from agentrt.executors import SGLangExecutor
+from agentrt.graph.machine import Node
+from agentrt.kvcache.estimators import Estimators
 from agentrt.kvcache.hints import Capability, Hint
 from agentrt.runtime import aside
 from agentrt.runtime.durable import inquiry
+from agentrt.runtime.kv.forecast import Forecast, Places
+from agentrt.runtime.kv.tracker import PEOPLE_S, Prompt, Tracker
 from agentrt.store import Journal, archive
 from agentrt.testing import Asked, Reply, ScriptedServer, call, say
+from agentrt.types import RunId, SessionId, StepId
 
 ABLE = Capability(protocol=1, version="test", pool=10_000, host=0, budget=0.9, salt=True)
 
@@ -737,3 +742,41 @@ async def test_a_context_that_others_need_soon_stays_protected(opened: Opened) -
         await opened.wait("approve#1", "writer#2")
         run.answer("approve#1", True)
         assert (await run).output == ["Text.", True]
+
+
+async def test_a_run_that_was_put_aside_holds_nothing_in_the_engine(file: Path, soon: None) -> None:
+    """Its contexts are told to have ended."""
+    async with (
+        ScriptedServer(lambda _: say("Text."), takes=ABLE) as server,
+        Runtime(SGLangExecutor(server.url), journal=file, put_aside=True) as runtime,
+    ):
+        result = await runtime.run(reviewed, nothing)
+        assert result.status == "waiting"
+        await server.until(lambda server: any(hint.ended for hint in server.hints))
+        assert not kept(server)
+
+
+async def nothing() -> None:
+    """A hook that waits for nothing."""
+
+
+def test_others_may_have_the_room_of_who_waits_for_a_person() -> None:
+    """The gate is told that the session comes back in an hour, as of a tool that takes so long."""
+    run, session = RunId("r"), SessionId("r/writer~1")
+    turn, question = Node(StepId("writer#1"), "writer", "llm"), Node(StepId("ask#1"), "ask", "question")
+    turn.session, question.inputs = session, (turn,)
+    nodes = {node.id: node for node in (turn, question)}
+    acts: list[tuple[RunId, SessionId, float]] = []
+    estimators = Estimators()
+    tracker = Tracker(
+        run,
+        nodes,
+        Forecast(Places(None), estimators),
+        estimators,
+        lambda: 0.0,
+        lambda *_: None,
+        lambda *one: acts.append(one),
+    )
+    tracker.opened(session, Prompt("writer", "default", (), ()))
+    tracker(StepStarted(run, 1.0, question.id, 1))
+    assert acts == [(run, session, PEOPLE_S)]
