@@ -86,7 +86,7 @@ def _problems(schema: JsonSchema, value: Any, place: str, defs: Mapping[str, Any
             yield place, f"expected {' or '.join(map(json.dumps, allowed))}"
         return
     if not _is_of(schema.get("type"), value):
-        yield place, f"expected {_hint(schema)}, not {_cut(value)}"
+        yield place, f"expected {_hint({**schema, '$defs': defs})}, not {_cut(value)}"
         return
     yield from _out_of_bounds(schema, value, place)
     if isinstance(value, dict):
@@ -156,7 +156,7 @@ def _hint(schema: JsonSchema) -> str:
     if kind == "array":
         return f"list of {_hint({**_resolved(schema.get('items', {}), defs), '$defs': defs})}"
     if kind == "object":
-        return str(schema.get("title", "object"))
+        return str(schema.get("title", "object")) if "properties" in schema else "object"
     return str(schema.get("format", kind)) if kind == "string" else str(kind)
 
 
