@@ -144,17 +144,21 @@ def _resolved(schema: Any, defs: Mapping[str, Any]) -> JsonSchema:
     return found
 
 
-def _hint(schema: JsonSchema) -> str:
+def _hint(schema: JsonSchema, depth: int = 3) -> str:
     """What is expected, in a few words: ``integer``, ``"red" or "blue"``, ``list of string``."""
     defs = schema.get("$defs", {})
+
+    def inner(one: Any) -> str:
+        return _hint({**_resolved(one, defs), "$defs": defs}, depth - 1) if depth else "..."
+
     if "enum" in schema or "const" in schema:
         return " or ".join(map(json.dumps, schema.get("enum", [schema.get("const")])))
     ways = schema.get("anyOf") or schema.get("oneOf")
     if ways:
-        return " or ".join(dict.fromkeys(_hint({**_resolved(way, defs), "$defs": defs}) for way in ways))
+        return " or ".join(dict.fromkeys(map(inner, ways)))
     kind = schema.get("type", "any value")
     if kind == "array":
-        return f"list of {_hint({**_resolved(schema.get('items', {}), defs), '$defs': defs})}"
+        return f"list of {inner(schema.get('items', {}))}"
     if kind == "object":
         return str(schema.get("title", "object")) if "properties" in schema else "object"
     return str(schema.get("format", kind)) if kind == "string" else str(kind)

@@ -139,3 +139,13 @@ def test_the_fields_of_a_form_are_those_of_its_model() -> None:
 def test_a_typed_text_is_read_by_the_field_s_type(kind: Any, text: str, value: Any) -> None:
     """Text where a text fits, JSON where it does not; what is neither is left for the check to refuse."""
     assert read_field(TypeAdapter(kind).json_schema(), text) == value
+
+
+def test_a_schema_that_holds_itself_has_an_end() -> None:
+    """Its hint is cut, its values are checked as deep as they go."""
+    inner: dict[str, Any] = {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"$ref": "#/$defs/J"}}]}
+    schema = {"$defs": {"J": inner}, "type": "array", "items": {"$ref": "#/$defs/J"}}
+    assert misfits(schema, [[1, [2]], 3]) == []
+    assert misfits(schema, [["x"]]) != []
+    (problem,) = misfits(schema, "x")
+    assert "list of integer or list of ..." in problem
