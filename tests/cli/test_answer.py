@@ -254,7 +254,7 @@ async def test_a_question_outlives_a_killed_process(agentrt: Cli, folder: Path) 
     assert notes(folder) == ["build main", "announce"]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(3, 40))])
 async def test_an_acknowledged_answer_is_never_lost(agentrt: Cli, folder: Path, seed: int) -> None:
     """The process that has the run is killed at some moment around the answer: a resume finds it and asks nobody."""
     with live(folder, "run", "deploy.py:deploy", "--wait") as process:
