@@ -27,7 +27,7 @@ def width() -> int:
 
 def say(*lines: str) -> None:
     """Write lines; a character that the stream cannot take is written as its escape."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors != "backslashreplace":
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
 
