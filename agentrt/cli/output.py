@@ -49,7 +49,10 @@ def print_json(result: RunResult[Any], write: Write, journal: str | None) -> Non
 
 def json_line(value: Any, *, indent: int | None = None) -> str:
     """Plain JSON with a line end; numbers that JSON does not have become ``null``."""
-    return _line(json.dumps(_finite(value), indent=indent, ensure_ascii=not _unicode()))
+    text = json.dumps(_finite(value), indent=indent, ensure_ascii=not _unicode())
+    if not text.isascii():  # half a character, which Python's texts may hold and UTF-8 does not, as JSON's escape
+        text = text.encode(errors="backslashreplace").decode()
+    return _line(text)
 
 
 def print_output(value: Any, write: Write) -> None:

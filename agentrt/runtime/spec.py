@@ -51,8 +51,8 @@ class StepSpec:
     given: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name or "#" in self.name:
-            raise ConfigError(f"step name {self.name!r}: expected a name without '/' and '#'")
+        if not self.name.isprintable() or not self.name or "/" in self.name or "#" in self.name:
+            raise ConfigError(f"step name {self.name!r}: expected a name of printable characters, without '/' and '#'")
         if self.retries < 0 or self.backoff < 0:
             raise ConfigError(f"step {self.name!r}: retries={self.retries}, backoff={self.backoff}: expected 0 or more")
         if self.timeout is not None and self.timeout <= 0:

@@ -46,6 +46,18 @@ PROGRAMS = '''
         return {"said": await gate([*notes, shouted])}
 '''
 
+HALF = """
+    from agentrt import program, step
+
+    @step
+    async def half(text: str) -> str:
+        return text
+
+    @program
+    async def cut() -> str:
+        return await half("otters \\ud83e")
+"""
+
 TALK = """
     from agentrt import Agent, program
 

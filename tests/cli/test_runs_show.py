@@ -15,8 +15,8 @@ from agentrt.cli.runs_show import STATUSES
 from agentrt.store import views
 from agentrt.testing.script import say
 from agentrt.testing.server import ScriptedServer
-from tests.cli.conftest import Cli
-from tests.cli.journalled import PROGRAMS, TALK
+from tests.cli.conftest import Cli, environment
+from tests.cli.journalled import HALF, PROGRAMS, TALK
 
 Write = Callable[[str, str], Path]
 
@@ -105,6 +105,24 @@ def test_show_tells_why_a_run_failed(do: Cli, here: Path) -> None:
     told = json.loads(do("runs", "show", "last", "--json").out)["error"]
     assert (told["type"], told["step"]) == ("ValueError", "gate#1")
     assert "failed at" in told["story"][0]
+
+
+def test_a_failed_step_has_its_times(do: Cli, here: Path) -> None:
+    """What a failed step of plain Python took is shown, as of one that is done."""
+    (here / "fail").touch()
+    do("run", "report.py", "-i", "topic=otters")
+    steps = {step["id"]: step for step in json.loads(do("runs", "show", "last", "--json").out)["steps"]}
+    assert 0 <= steps["gate#1"]["started"] <= steps["gate#1"]["ended"]
+
+
+def test_half_a_character_is_an_escape_in_json(write: Write) -> None:
+    """Texts that UTF-8 has no bytes for come out of every command that prints JSON as what JSON has for them."""
+    write("half.py", HALF)
+    for words in ("run half.py --json", "runs show last --json", "runs events last --json", "runs export last"):
+        command = [sys.executable, "-m", "agentrt", *words.split()]
+        done = subprocess.run(command, capture_output=True, check=False, env=environment({"PYTHONUTF8": "1"}))
+        told = [json.loads(line) for line in ([done.stdout] if "show" in words else done.stdout.splitlines())]
+        assert (done.returncode, "otters \\ud83e" in json.dumps(told)) == (0, True), words
 
 
 def test_show_as_json_has_the_fields_of_a_run(do: Cli, here: Path) -> None:

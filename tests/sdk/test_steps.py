@@ -103,6 +103,10 @@ async def test_whatever_can_be_called_becomes_a_step(function: Callable[[int], A
     assert (await ran(main)).output == 3
 
 
+def counted() -> int:
+    return 1
+
+
 def counting() -> Iterator[int]:
     yield 1
 
@@ -116,6 +120,13 @@ def test_a_generator_function_is_refused(function: Callable[[], Any]) -> None:
     """A generator would be handed on unread, so the decorator says what to do instead."""
     with pytest.raises(ConfigError, match="counting' is a generator function; return a list"):
         step(function)
+
+
+@pytest.mark.parametrize("name", ["a/b", "a#1", "a\0b", "a\nb", "a\ud83e"])
+def test_a_name_that_is_no_name_is_refused(name: str) -> None:
+    """Names stand in ids, on terminals and in databases: what one of these cannot take is no name."""
+    with pytest.raises(ConfigError, match="expected a name of printable characters"):
+        step(name=name)(counted)
 
 
 @pytest.mark.parametrize("own_loop", [True, False])

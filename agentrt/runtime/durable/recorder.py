@@ -101,7 +101,9 @@ class Recorder:
 
     def failed(self, node: Node, error: BaseException, then: Callable[[], Any]) -> None:
         """The step has failed for good, which is handed on in ``then``."""
-        data = f'{{"status":"failed",{self._part("value", encode(error))},"error":{json.dumps(brief(error))}}}'
+        told = f'{self._part("value", encode(error))},"error":{json.dumps(brief(error))}'
+        began = f',"began":{node.started:.6f}' if node.kind == "python" and node.started is not None else ""
+        data = f'{{"status":"failed",{told}{began}}}'
         self._writer.put_then(self._entry("ended", node.id, data), then)
 
     def dropped(self, node: Node) -> None:
