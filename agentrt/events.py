@@ -100,7 +100,5 @@ class RunEnded(NamedTuple):
     error: str | None
 
 
-Event: TypeAlias = (
-    RunStarted | StepAdded | StepStarted | StepText | StepRetried | StepEnded | GraphEdited | RunEnded
-)
+Event: TypeAlias = RunStarted | StepAdded | StepStarted | StepText | StepRetried | StepEnded | GraphEdited | RunEnded
 Observer: TypeAlias = Callable[[Event], None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentrt.cli.execute import add_execution_options, where
 from agentrt.cli.failures import DONE
 from agentrt.cli.journals import ask
+from agentrt.cli.output import json_line
 from agentrt.cli.runs_resume import resume_run
 from agentrt.cli.screen import say
 from agentrt.errors import UsageError
@@ -71,7 +71,7 @@ def list_questions(options: argparse.Namespace) -> int:
 
     found = ask(options, lambda journal: open_questions(journal, options.run))
     if options.json:
-        print(json.dumps([one.to_json() for one in found], indent=2))
+        sys.stdout.write(json_line([one.to_json() for one in found], indent=2))
         return DONE
     if not found:
         say("Nobody is asked anything")
@@ -97,7 +97,7 @@ def answer_question(options: argparse.Namespace) -> int:
         options.run = question.run
         return resume_run(options)
     if options.json:
-        print(json.dumps({"run": question.run, "step": question.step, "outcome": outcome}))
+        sys.stdout.write(json_line({"run": question.run, "step": question.step, "outcome": outcome}))
     print(f"{question.step}: {_SAID[outcome]}", file=sys.stderr)
     if outcome == "kept":
         print(f"to go on: agentrt runs resume {question.run}{where(options)}", file=sys.stderr)
@@ -131,7 +131,7 @@ async def _meant(journal: Journal, options: argparse.Namespace) -> tuple[str | N
 
 async def _said(question: Question, text: str | None, given: list[str]) -> Any:
     from agentrt.runtime.forms import fields, read_field
-    from agentrt.runtime.terminal import converse, typed_line
+    from agentrt.runtime.terminal import own_terminal
 
     if given:
         known = {one.name: one for one in fields(question.schema or {})}
@@ -148,9 +148,10 @@ async def _said(question: Question, text: str | None, given: list[str]) -> Any:
             return question.read(text)
         except ValueError as error:
             raise UsageError(f"question {question.step!r}: {error}") from error
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    terminal = own_terminal()
+    if terminal is None:
         raise UsageError(f"question {question.step!r} ({question.text!r}): give the answer, {question.expected}")
-    answer = await converse(question, typed_line, lambda line: print(line, end="", file=sys.stderr, flush=True))
+    answer = await terminal(question)
     if answer is None:
         raise UsageError(f"question {question.step!r} was left open")
     return answer

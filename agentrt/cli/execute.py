@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from agentrt.cli.failures import CANCELLED, DONE, FAILED, WAITING, complain
-from agentrt.errors import JournalError, ReplayDiffers, RunCancelled, RunError, RunFailed, RunTaken, RunWaiting
+from agentrt.errors import InDoubt, JournalError, ReplayDiffers, RunCancelled, RunError, RunFailed, RunTaken, RunWaiting
 
 if TYPE_CHECKING:
     import asyncio
@@ -212,7 +212,9 @@ def _display(json_wanted: bool) -> Display:
 
 def _answers(options: argparse.Namespace, display: Display) -> Answerer:
     """Asks people in this terminal; where there is none, or none is wanted, their questions stay open."""
-    if options.no_ask or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    from agentrt.runtime.terminal import has_terminal
+
+    if options.no_ask or not has_terminal():
         return lambda question: None
     from rich.console import Console
 
@@ -238,7 +240,7 @@ def _explain(result: RunResult[Any], options: argparse.Namespace, journal: Journ
 
 def _says_how(error: RunError) -> bool:
     """Whether the error itself says what can be done."""
-    return isinstance(error.__cause__, (ReplayDiffers, RunTaken))
+    return isinstance(error.__cause__, (InDoubt, ReplayDiffers, RunTaken))
 
 
 def where(options: argparse.Namespace) -> str:

@@ -23,10 +23,7 @@ CONTEXT_LINES: Final = 40
 
 def own_terminal() -> Answerer | None:
     """Asks in this process's terminal, one question after the other; ``None`` when it has none."""
-    try:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            return None
-    except (AttributeError, ValueError):  # no such stream, or a closed one
+    if not has_terminal():
         return None
     turn = asyncio.Lock()
 
@@ -35,6 +32,14 @@ def own_terminal() -> Answerer | None:
             return await converse(question, typed_line, _to_stderr)
 
     return ask
+
+
+def has_terminal() -> bool:
+    """Whether somebody can read what this process asks, and type an answer."""
+    try:
+        return sys.stdin.isatty() and sys.stderr.isatty()
+    except (AttributeError, ValueError):  # no such stream, or a closed one
+        return False
 
 
 async def converse(question: Question, read: ReadLine, write: Write) -> Any:

@@ -53,6 +53,11 @@ def test_a_closed_standard_output_is_no_bug(write: Callable[[str, str], Path]) -
     assert (done.returncode, b"one#1 done" in done.stderr) == (0, True)
 
 
+def test_a_closed_standard_input_is_no_terminal(write: Callable[[str, str], Path]) -> None:
+    """A run that nobody can type into goes on without asking anybody."""
+    assert run(write("main.py", _PROGRAM), "<&-").stdout == b"1\n"
+
+
 _NOISY = """
     import atexit, os, subprocess, threading
     from agentrt import program, step
