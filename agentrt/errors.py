@@ -25,7 +25,8 @@ AgentrtError
 ├── JournalError          what is kept of runs cannot be read or written
 │   ├── NoSuchRun         it holds no run of that name
 │   ├── RunTaken          another process runs it, or has taken it over
-│   └── ReplayDiffers     the program does not do again what it did before
+│   ├── ReplayDiffers     the program does not do again what it did before
+│   └── InDoubt           a step that must not run twice may have had its effects
 └── RunError              a whole run ended without a result
     ├── RunFailed         a step or the program failed
     ├── RunCancelled      somebody cancelled it
@@ -161,6 +162,10 @@ class RunTaken(JournalError):
 
 class ReplayDiffers(JournalError):
     """The program does not do again what it did before; nothing was changed by finding out."""
+
+
+class InDoubt(JournalError):
+    """A step that must not run twice was broken off, and nobody asked for it to run again."""
 
 
 class RunError(AgentrtError):

@@ -233,7 +233,8 @@ def _parsed(url: str | Path) -> tuple[URL, Sync]:
     if kind != "sqlite" or not parsed.database:
         raise ConfigError(f"journal {parsed.render_as_string(hide_password=True)!r}: {_EXPECTED}")
     sync = str(parsed.query.get("sync", "normal"))
-    if sync not in ("normal", "full"):
-        raise ConfigError(f"journal {url!r}: sync={sync!r}: expected normal or full")
+    if sync not in ("normal", "full") or parsed.query.keys() - {"sync"}:
+        asked = " and ".join(f"{name}={value!r}" for name, value in parsed.query.items())
+        raise ConfigError(f"journal {url!r}: {asked}: expected sync=normal, sync=full, or nothing")
     file = os.path.abspath(Path(parsed.database).expanduser())  # noqa: PTH100
     return URL.create("sqlite+aiosqlite", database=file), cast("Sync", sync)

@@ -46,6 +46,18 @@ def test_a_killed_run_goes_on(do: Cli, here: Path) -> None:
     assert run["status"] == "done"
 
 
+def test_what_must_not_run_twice_is_not_just_resumed(do: Cli, here: Path, write: Write) -> None:
+    """A step that says idempotent=False and was killed: the only way to go on that is told is the one that works."""
+    write("report.py", PROGRAMS.replace("@step\n    async def gate", "@step(idempotent=False)\n    async def gate"))
+    (here / "kill").touch()
+    ended(begin(here, *RUN))
+    (here / "kill").unlink()
+    stopped = do("runs", "resume", "last")
+    assert (stopped.code, "to go on from here" in stopped.err) == (1, False)
+    assert "--rerun 'gate#1'" in stopped.complaint
+    assert json.loads(do("runs", "resume", "last", "--rerun", "gate#1").out) == {"said": SAID}
+
+
 def test_of_two_resumes_one_wins(do: Cli, here: Path) -> None:
     """Two processes resume one run at once: one goes on, the other says who has it and ends with exit code 1."""
     (here / "kill").touch()

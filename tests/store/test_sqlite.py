@@ -195,7 +195,8 @@ async def test_a_file_that_is_damaged_ends_its_runs(file: Journal, tmp_path: Pat
         ("mysql://host/runs", "expected a file"),
         ("sqlite://", "expected a file"),
         ("no url://at all", "expected a file"),
-        ("sqlite:///runs.db?sync=sometimes", "sync='sometimes': expected normal or full"),
+        ("sqlite:///runs.db?sync=sometimes", "sync='sometimes': expected sync=normal, sync=full, or nothing"),
+        ("sqlite:///runs.db?sink=full", "sink='full': expected sync=normal, sync=full, or nothing"),
     ],
 )
 def test_an_address_that_is_none_is_refused(url: str, complaint: str) -> None:

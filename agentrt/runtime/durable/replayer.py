@@ -8,7 +8,7 @@ from collections.abc import Callable
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
-from agentrt.errors import AgentrtError, JournalError, StepError, UsageError
+from agentrt.errors import AgentrtError, InDoubt, JournalError, StepError, UsageError
 from agentrt.runtime.durable.landings import SETTLE_ROUNDS
 from agentrt.store.codec import restore
 from agentrt.store.recording import Delivery, Recorded, Replay
@@ -175,10 +175,10 @@ class Replayer:
         asked_for = handle.spec.idempotent is not False or handle.node.id in self._replay.rerun
         return not asked_for and handle.node.id in self._doubtful and not handle.node.finished
 
-    def _asks(self, steps: list[StepId]) -> JournalError:
+    def _asks(self, steps: list[StepId]) -> InDoubt:
         run, some = self._replay.recording.run.id, ", ".join(map(repr, steps))
         options = " ".join(f"--rerun {quote(step)}" for step in steps)
-        return JournalError(
+        return InDoubt(
             f"run {run} does not go on unasked: what says idempotent=False had begun and was broken off, it may have "
             f"had its effects: {some}. If it may run again: agentrt runs resume {run} {options}, or "
             f"Runtime.resume(..., rerun=[{some}])"
