@@ -29,12 +29,15 @@ class Landings:
         self._under_way = 0
         self._rounds = 0
 
+    def free(self) -> bool:
+        """Whether the program is at rest, so that a result may be written now; ``put`` it otherwise."""
+        if self._next or self._under_way:
+            return False
+        self._under_way = 1
+        return True
+
     def put(self, write: Callable[[], None]) -> None:
-        """Write a result, now or soon; ``landed`` has to be called when it is about to be handed on."""
-        if not self._next and not self._under_way:
-            self._under_way = 1
-            write()
-            return
+        """Write a result soon; ``landed`` has to be called when it is about to be handed on."""
         self._waiting.append(write)
         if len(self._waiting) == 1 and not self._under_way:
             self._settle()
@@ -67,7 +70,8 @@ class Landings:
             return
         waiting, self._waiting = self._waiting, []
         self._under_way = len(waiting)
-        self.together()
+        if self._under_way > 1:
+            self.together()
         for write in waiting:
             write()
 

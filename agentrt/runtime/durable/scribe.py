@@ -175,7 +175,10 @@ class Scribe:
         handle.stopping = True
         self._landing[handle] = None
         landed = partial(self._landed, handle, end, land)
-        self._when_live(partial(self._landings.put, partial(write, handle.node, end, landed)))
+        if self._writes and self._landings.free():
+            write(handle.node, end, landed)
+        else:
+            self._when_live(partial(self._landings.put, partial(write, handle.node, end, landed)))
 
     def _landed(self, handle: Handle[Any], end: Any, land: Callable[[Handle[Any], Any], None]) -> None:
         if not self._closed:
