@@ -81,7 +81,7 @@ def _say_the_end(row: RunRow) -> None:
 
 async def _print_from(journal: Journal, row: RunRow, after: int, *, json_wanted: bool) -> int:
     """Print the entries that follow number ``after``; the number of the last one."""
-    from agentrt.store.views import entry_json, in_words
+    from agentrt.store.telling import entry_json, in_words
     from agentrt.ui.words import cut, one_line
 
     async with journal.connect() as connection:
@@ -98,7 +98,7 @@ async def _print_from(journal: Journal, row: RunRow, after: int, *, json_wanted:
 async def _entries(connection: AsyncConnection, row: RunRow, after: int = 0) -> AsyncIterator[tuple[Entry, Bodies]]:
     """A run's entries with the large texts they need."""
     from agentrt.store import archive
-    from agentrt.store.views import hashes_of
+    from agentrt.store.telling import hashes_of
 
     while True:
         page = await archive.entries_of(connection, row.id, after=after, limit=_PAGE)
@@ -124,7 +124,7 @@ async def _export(journal: Journal, options: argparse.Namespace) -> None:
     import json
 
     from agentrt.store import archive
-    from agentrt.store.views import entry_json
+    from agentrt.store.telling import entry_json
 
     whole = options.format == "json"
     async with journal.connect() as connection:

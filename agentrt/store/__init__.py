@@ -1,7 +1,7 @@
 """The journal of runs: what is written down, and read again.
 
 ``Journal`` is a database of runs. ``codec`` makes text of values, ``rows`` is what tables hold, ``writer`` commits in
-groups, ``recording`` is what a run's entries say, ``archive`` what else is asked.
+groups, ``recording`` is what a run's entries say, ``replay`` how that is used up, ``archive`` what else is asked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from agentrt.lazy import lazily
 
 if TYPE_CHECKING:
     from agentrt.store.journal import Journal
-    from agentrt.store.recording import Recorded, Recording, Replay
+    from agentrt.store.recording import Recorded, Recording
+    from agentrt.store.replay import Replay
     from agentrt.store.rows import Entry, Letter, RunRow
 
 _HOMES = {
@@ -21,7 +22,7 @@ _HOMES = {
     "Letter": "rows",
     "Recorded": "recording",
     "Recording": "recording",
-    "Replay": "recording",
+    "Replay": "replay",
     "RunRow": "rows",
 }
 

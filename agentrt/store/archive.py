@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentrt.errors import NoSuchRun, RunTaken
@@ -132,11 +132,9 @@ async def release(connection: AsyncConnection, run: RunId, me: OwnerRow) -> None
 
 
 async def beat(connection: AsyncConnection, me: OwnerRow) -> None:
-    """Give a sign of life, and enter this process first if it is not there."""
-    now = await _now(connection)
-    seen = update(schema.owners).where(schema.owners.c.id == me.id).values(beat=now)
-    if (await connection.execute(seen)).rowcount == 0:
-        await connection.execute(insert(schema.owners), me._replace(beat=now)._asdict())
+    """Give a sign of life, and enter this process first if it is not there; it may do so twice at the same moment."""
+    here = _upsert(connection)(schema.owners).values(me._replace(beat=await _now(connection))._asdict())
+    await connection.execute(here.on_conflict_do_update(index_elements=["id"], set_={"beat": here.excluded.beat}))
 
 
 async def forget(connection: AsyncConnection, me: OwnerRow) -> None:
@@ -144,10 +142,12 @@ async def forget(connection: AsyncConnection, me: OwnerRow) -> None:
     await connection.execute(delete(schema.owners).where(schema.owners.c.id == me.id))
 
 
-async def post(connection: AsyncConnection, run: RunId, kind: str, step: StepId, data: str, now: float) -> None:
-    """Leave a letter for the process that has the run, or will."""
-    row = {"run": run, "kind": kind, "step": clean(step), "data": clean(data), "wall": now}
-    await connection.execute(insert(schema.mail), row)
+async def post(connection: AsyncConnection, run: RunId, kind: str, step: StepId, data: str, wall: float) -> int:
+    """Leave a letter for the process that has the run, or will; its number."""
+    row = {"run": run, "kind": kind, "step": clean(step), "data": clean(data), "wall": wall}
+    made = (await connection.execute(insert(schema.mail), row)).inserted_primary_key
+    assert made is not None, "a single row has a key of its own"
+    return int(made[0])
 
 
 async def letters(connection: AsyncConnection, runs: Sequence[RunId]) -> list[Letter]:
@@ -175,11 +175,16 @@ async def copy_run(connection: AsyncConnection, source: RunRow, new: RunRow, ent
     await connection.execute(insert(schema.bodies).from_select(["run", "hash", "text"], copied))
 
 
+async def change_run(connection: AsyncConnection, change: RunChange) -> None:
+    """How a run stands now."""
+    new = {name: value for name, value in change._asdict().items() if name != "id"}
+    await connection.execute(update(schema.runs).where(_RUNS.id == change.id).values(**new))
+
+
 async def end_run(connection: AsyncConnection, entry: Entry, change: RunChange) -> None:
     """Write the end of a run that the caller has claimed, without running it."""
-    new = {name: value for name, value in change._asdict().items() if name != "id"}
     await connection.execute(insert(schema.entries), entry._asdict())
-    await connection.execute(update(schema.runs).where(_RUNS.id == change.id).values(**new))
+    await change_run(connection, change)
 
 
 async def delete_run(connection: AsyncConnection, run: RunRow) -> bool:
@@ -228,6 +233,17 @@ def _same_owner(run: RunRow) -> ColumnElement[bool]:
 
 def _some(runs: Sequence[_T]) -> Iterator[Sequence[_T]]:
     return (runs[start : start + _AT_ONCE] for start in range(0, len(runs), _AT_ONCE))
+
+
+def _upsert(connection: AsyncConnection) -> Callable[[Table], Any]:
+    """The insertion that may find its row there already, which databases spell alike and SQLAlchemy keeps apart."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert
 
 
 async def _now(connection: AsyncConnection) -> float:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import URL, func, insert, select, update
+from sqlalchemy import URL, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.sql.expression import bindparam
 
 from agentrt.errors import ConfigError, JournalError
-from agentrt.store import schema
+from agentrt.store import archive, schema
 from agentrt.store.rows import Batch, Entry, RunRow
 from agentrt.store.writer import Collision, Passing, Unfit
 
@@ -30,14 +29,6 @@ them), object in use, operator intervention (a restart), system error, read-only
 _TAKEN: Final = "23505"
 _UNFIT_STATES: Final = ("22", "23")
 """Values that do not fit: NUL in a text, a text that is too long, nothing where something has to be."""
-
-_here = upsert(schema.owners).values(beat=func.extract("epoch", func.clock_timestamp()))
-_BEAT: Final = _here.on_conflict_do_update(index_elements=["id"], set_={"beat": _here.excluded.beat})
-_CHANGE_RUN: Final = (
-    update(schema.runs)
-    .where(schema.runs.c.id == bindparam("run"))
-    .values({name: bindparam(f"new_{name}") for name in ("status", "seconds", "error", "owner")})
-)
 
 
 def engine_of(url: URL) -> AsyncEngine:
@@ -98,8 +89,7 @@ class PostgresCommits:
         engine = await self._ready()
         async with engine.begin() as connection:
             if batch.owner is not None:
-                who = {name: value for name, value in batch.owner._asdict().items() if name != "beat"}
-                await connection.execute(_BEAT, who)
+                await archive.beat(connection, batch.owner)
             if batch.runs:
                 await connection.execute(insert(schema.runs), [row._asdict() for row in batch.runs])
             if batch.bodies:
@@ -108,8 +98,7 @@ class PostgresCommits:
             if batch.entries:
                 await connection.execute(insert(schema.entries), [row._asdict() for row in batch.entries])
             for change in batch.changes:
-                new = {f"new_{name}": value for name, value in change._asdict().items() if name != "id"}
-                await connection.execute(_CHANGE_RUN, {"run": change.id, **new})
+                await archive.change_run(connection, change)
 
     async def _has(self, batch: Batch) -> bool:
         """Whether the group was committed before: then its last entry is there, word for word."""

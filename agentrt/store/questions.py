@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentrt.store import archive, schema
@@ -70,10 +70,7 @@ async def waiting_answers(connection: AsyncConnection, run: RunId) -> list[Lette
 
 async def post(connection: AsyncConnection, run: RunId, step: StepId, data: dict[str, Any], wall: float) -> int:
     """Leave an answer; its letter's number."""
-    row = {"run": run, "kind": LETTER, "step": step, "data": json.dumps(data), "wall": wall}
-    made = (await connection.execute(insert(schema.mail), row)).inserted_primary_key
-    assert made is not None, "a single row has a key of its own"
-    return int(made[0])
+    return await archive.post(connection, run, LETTER, step, json.dumps(data), wall)
 
 
 async def _entries(connection: AsyncConnection, run: RunId) -> Sequence[Entry]:

@@ -83,7 +83,7 @@ class SQLiteCommits:
     def __init__(self, path: Path, *, sync: Sync = "normal") -> None:
         self.path = path
         self._sync = sync
-        self._aside = True  # commits are made in a thread
+        self._elsewhere = True  # commits are made in a thread
         self._fast: sqlite3.Connection | None = None
         self._slow: sqlite3.Connection | None = None
         self._since_checkpoint = 0
@@ -101,13 +101,13 @@ class SQLiteCommits:
                 f"the journal {str(self.path)!r} cannot be opened: {getattr(error, 'orig', None) or error}; name a "
                 f"file that can be written, with AGENTRT_JOURNAL or --journal"
             ) from error
-        self._aside = self._sync == "full"
+        self._elsewhere = self._sync == "full"
 
     def close(self) -> None:
         """Close the file; what was committed is in it, and the log is gone if nobody else has it open."""
         if self._checkpoint is not None:
             self._checkpoint.join()
-        self._aside = True
+        self._elsewhere = True
         for connection in (self._fast, self._slow):
             if connection is not None:
                 connection.close()
@@ -115,7 +115,7 @@ class SQLiteCommits:
 
     def commit_now(self, batch: Batch) -> bool:
         """Commit in the calling thread if nobody else writes and nothing waits for the disk."""
-        if self._aside or batch.size > _LARGE:
+        if self._elsewhere or batch.size > _LARGE:
             return False
         assert self._fast is not None, "open() comes first"
         try:
@@ -182,12 +182,12 @@ class SQLiteCommits:
         """
         with suppress(sqlite3.Error), closing(self._connect(_READERS_WAIT_S)) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            self._aside = True
+            self._elsewhere = True
             try:
                 connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
                 connection.execute(_WRITE_ANYTHING)
             finally:
-                self._aside = self._sync == "full"
+                self._elsewhere = self._sync == "full"
 
     def _connect(self, wait: float) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_LOCK_WAIT_S, isolation_level=None, check_same_thread=False)

@@ -260,6 +260,24 @@ async def test_the_run_of_a_dead_process_is_claimed(journal: Journal) -> None:
         assert owner.id == journal.me.id
 
 
+async def test_a_process_may_enter_itself_twice_at_once(journal: Journal) -> None:
+    """Signs of life that are given in one moment, as by a claim and by a commit, are not in each other's way."""
+    new = OwnerRow("new", journal.me.host, 1, 5.0, 0.0)
+
+    async def enter() -> None:
+        async with journal.connect(write=True) as connection:
+            await archive.beat(connection, new)
+
+    async with journal.connect(write=True) as connection:
+        await archive.beat(connection, new)
+        second = asyncio.create_task(enter())
+        await asyncio.wait({second}, timeout=0.3)  # until it waits for this transaction
+    await second
+    async with journal.connect() as connection:
+        found = await connection.execute(text("SELECT count(*) FROM agentrt_owners WHERE id = 'new'"))
+        assert found.scalar_one() == 1
+
+
 async def test_a_process_does_not_run_a_run_twice(journal: Journal) -> None:
     """A run that this process is running, or about to, is not claimed by it again; after it was left, it is."""
     await begun(journal, A)

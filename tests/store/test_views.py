@@ -15,9 +15,11 @@ from pydantic import BaseModel
 
 from agentrt.errors import RunFailed, UpstreamFailed
 from agentrt.store.codec import encode, show
+from agentrt.store.readable import readable
 from agentrt.store.recording import Recording
 from agentrt.store.rows import Entry, EntryKind, OwnerRow, RunRow, StoredStatus
-from agentrt.store.views import entry_json, error_of, graph_of, hashes_of, in_words, readable, status_of, steps_of
+from agentrt.store.telling import entry_json, hashes_of, in_words
+from agentrt.store.views import error_of, graph_of, status_of, steps_of
 from agentrt.types import RunId, StepId
 
 RUN = RunId("run")

@@ -15,7 +15,8 @@ from agentrt.store import archive
 from agentrt.store.codec import Unstorable, decode, encode
 from agentrt.store.edits import ancestors
 from agentrt.store.journal import Journal
-from agentrt.store.recording import Recording, Replay
+from agentrt.store.recording import Recording
+from agentrt.store.replay import Replay
 from agentrt.store.rows import Entry, RunRow
 from agentrt.types import RunId, StepId
 

@@ -15,7 +15,7 @@ from agentrt.runtime.durable.recorder import Recorder
 from agentrt.runtime.durable.scribe import Scribe
 from agentrt.runtime.result import RunResult, first_cause
 from agentrt.store.journal import Journal
-from agentrt.store.recording import Replay
+from agentrt.store.replay import Replay
 from agentrt.store.rows import RunRow, StoredStatus
 from agentrt.types import RunId, StepId
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from agentrt.errors import AgentrtError, InDoubt, JournalError, StepError, UsageError
 from agentrt.runtime.durable.landings import SETTLE_ROUNDS
 from agentrt.store.codec import restore
-from agentrt.store.recording import Delivery, Recorded, Replay
+from agentrt.store.recording import Recorded
+from agentrt.store.replay import Delivery, Replay
 from agentrt.store.writer import about_to_happen
 from agentrt.types import FINISHED, StepId
 
@@ -90,7 +91,7 @@ class Replayer:
         if recorded is None:
             return False
         self._progress += 1
-        if self._replay.settled(recorded):
+        if self._replay.stands(recorded):
             self._known[node.id] = handle, recorded
             node.lane = ""  # it takes nobody's place
             handle.stopping = True  # it has happened, so it cannot be stopped any more

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from agentrt.runtime.driver import Driver
     from agentrt.runtime.durable.recorder import Recorder
     from agentrt.runtime.handle import Handle
-    from agentrt.store.recording import Recorded, Replay
+    from agentrt.store.recording import Recorded
+    from agentrt.store.replay import Replay
     from agentrt.types import ModelRequest, StepId, StepStatus
 
 

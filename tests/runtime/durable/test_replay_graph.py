@@ -14,7 +14,7 @@ from agentrt.errors import EditRefused, ProgramError, StepSkipped
 from agentrt.runtime.durable.mailbox import Mailbox
 from agentrt.store import archive
 from agentrt.store.rows import Entry
-from agentrt.store.views import in_words
+from agentrt.store.telling import in_words
 from agentrt.types import RunId, StepId
 
 from .cutting import Cutter, lengths, note, turns
