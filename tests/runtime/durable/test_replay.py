@@ -29,11 +29,7 @@ async def cut_everywhere(cuts: Cutter, program: Program[..., Any], *args: Any) -
             assert_goes_on(second.recording, again, third)
 
 
-_ERRORS_OF_THE_SYSTEM = pytest.mark.xfail(reason="the codec does not make a TimeoutError again", strict=False)
-_MARKED = [pytest.param(one, marks=_ERRORS_OF_THE_SYSTEM) if one is zoo.step_too_slow else one for one in zoo.ALL]
-
-
-@pytest.mark.parametrize("program", _MARKED, ids=lambda one: str(one.name))
+@pytest.mark.parametrize("program", zoo.ALL, ids=lambda one: str(one.name))
 async def test_a_run_cut_anywhere_goes_on(cuts: Callable[..., Cutter], program: Program[..., Any]) -> None:
     """After every entry: the same output, nothing that has a result is run again, and so on from there."""
     await cut_everywhere(cuts(kv="none"), program)

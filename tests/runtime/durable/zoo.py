@@ -224,7 +224,7 @@ async def step_too_slow() -> Any:
     try:
         return await forever.with_(timeout=0.01)()
     except StepTimeout as error:
-        return str(error), await work(3)
+        return type(error).__name__, type(error.__cause__).__name__, await work(3)
 
 
 @program
