@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from agentrt import __version__
 
@@ -25,7 +25,20 @@ exit codes: 0 done, 1 failed, 2 usage, 3 waiting for people, 130 cancelled
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one line that names the way out."""
+    """An argument parser whose complaints are one line that names the way out; options may stand between words."""
+
+    _mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; of several words those that may be left out may come behind options, which argparse does not see."""
+        words = [action.nargs for action in self._get_positional_actions()]
+        if self._mixing or len(words) < 2 or not {"*", "?"}.issuperset(words[1:]):
+            return super().parse_known_args(args, namespace)
+        self._mixing = True  # which comes back here
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
 
     def error(self, message: str) -> NoReturn:
         """Say what does not fit and end with exit code 2."""

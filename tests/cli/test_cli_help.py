@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from agentrt import __version__
+from agentrt.cli.parser import build_parser
 from tests.cli.conftest import Cli, environment
 
 _LIST_MODULES = """
@@ -49,6 +50,21 @@ def test_every_command_has_help(cli: Cli, command: str) -> None:
     assert ended.code == 0
     assert ended.out.startswith(f"usage: agentrt {command}")
     assert ended.err == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("runs answer last --resume yes", ["yes"]),
+        ("runs answer last approve#1 --json yes", ["approve#1", "yes"]),
+        ("runs answer --no-ask last -- -5", ["-5"]),
+        ("runs answer last -f city=Oslo", []),
+    ],
+)
+def test_options_may_stand_between_words(line: str, words: list[str]) -> None:
+    """Where an option stands makes no difference, and what follows ``--`` is none."""
+    options = build_parser().parse_args(line.split())
+    assert (options.run, options.words) == ("last", words)
 
 
 def test_version(cli: Cli) -> None:
