@@ -88,10 +88,13 @@ class Driver:
             if node.status == "running" and handle not in self.tasks and handle.parent is not None
         }
 
-    def open(self, handle: Handle[Any]) -> Scope:
-        """The running step is about to call steps of its own; meanwhile others may have its place."""
-        handle.scope = scope = Scope(f"{handle.node.id}/")
-        self._carry_out(self._machine.release(handle.node, self._now()))
+    def scope_of(self, handle: Handle[Any]) -> Scope:
+        """Where the running step's calls go; while it waits for them, in every attempt, others may have its place."""
+        scope = handle.scope
+        if scope is None:
+            scope = handle.scope = Scope(f"{handle.node.id}/")
+        if handle.node.holds:
+            self._carry_out(self._machine.release(handle.node, self._now()))
         return scope
 
     def cancel(self, handle: Handle[Any]) -> bool:

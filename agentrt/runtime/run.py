@@ -173,7 +173,7 @@ class Run(Generic[T]):
     ) -> Handle[Any]:
         """Put a call into the graph; it starts at once if it can. ``after`` are further steps to wait for."""
         self._check_open(parent, spec)
-        scope = parent.scope or self._driver.open(parent)
+        scope = self._driver.scope_of(parent)
         draft = self.draft
         found, args, kwargs = taken(spec, args, kwargs)
         nested = bool(found)
@@ -199,7 +199,7 @@ class Run(Generic[T]):
     ) -> Handle[Any]:
         """Put a join into the graph: its value is made of those of its inputs, of the first ``need`` that are done."""
         self._check_open(parent, spec)
-        scope = parent.scope or self._driver.open(parent)
+        scope = self._driver.scope_of(parent)
         for one in inputs:
             self._take(one, spec)
         node = self._wiring.node(parent.node, scope, spec, list(inputs), place)

@@ -361,6 +361,29 @@ async def test_a_step_is_retried_with_growing_delays(watched: Watched) -> None:
     ]
 
 
+async def test_a_retried_step_gives_its_place_to_those_it_calls() -> None:
+    """Also in its second attempt: else what it calls would wait for its place for ever."""
+    attempts = []
+
+    @step
+    async def inner() -> int:
+        return 1
+
+    @step(retries=1, backoff=0.0)
+    async def outer() -> int:
+        attempts.append(await inner())
+        if len(attempts) == 1:
+            raise OSError("once")
+        return sum(attempts)
+
+    @program
+    async def main() -> int:
+        return await outer()
+
+    async with Runtime({}, limits={"python": 1}) as runtime:
+        assert (await asyncio.wait_for(runtime.run(main), 10)).output == 2
+
+
 async def test_a_program_is_retried_with_steps_of_its_own(watched: Watched) -> None:
     """Another attempt calls its steps anew, with ids that count on; what failed in the last one is forgotten."""
     failures = [ValueError("once")]
@@ -642,7 +665,7 @@ async def test_thousands_of_steps_in_a_chain(watched: Watched) -> None:
     [
         ({"timeout": 0}, "timeout=0: expected seconds above 0"),
         ({"retries": -1}, "retries=-1"),
-        ({"retrys": 1}, "no option retrys; there are: after, backoff, priority, retries, retry_on, timeout"),
+        ({"retrys": 1}, "no option retrys; there are: after, backoff, idempotent, priority, retries, retry_on, timeout"),
     ],
 )
 def test_bad_options_are_named(options: Any, expected: str) -> None:

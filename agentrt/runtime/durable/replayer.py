@@ -111,7 +111,7 @@ class Replayer:
             return False
         if self._goes_on(handle.node):
             if handle.scope is None and (earlier := self._replay.called_earlier(handle.node.id)):
-                scope = self._driver.open(handle)
+                scope = self._driver.scope_of(handle)
                 for step in earlier:  # its steps are counted on from there
                     scope.name(step.rpartition("/")[2].rpartition("#")[0])
             return True
