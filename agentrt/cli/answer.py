@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.cli.execute import add_execution_options, where
 from agentrt.cli.failures import DONE
-from agentrt.cli.journals import ask
+from agentrt.cli.journals import with_journal
 from agentrt.cli.output import json_line
 from agentrt.cli.runs_resume import resume_run
 from agentrt.cli.screen import say
@@ -69,7 +69,7 @@ def list_questions(options: argparse.Namespace) -> int:
     from agentrt.runtime.durable.inquiry import open_questions
     from agentrt.runtime.terminal import introduction
 
-    found = ask(options, lambda journal: open_questions(journal, options.run))
+    found = with_journal(options, lambda journal: open_questions(journal, options.run))
     if options.json:
         sys.stdout.write(json_line([one.to_json() for one in found], indent=2))
         return DONE
@@ -92,7 +92,7 @@ def _how(question: Question, options: argparse.Namespace) -> str:
 
 def answer_question(options: argparse.Namespace) -> int:
     """Leave the answer, and go on with the run if that is wanted; the exit code is then the run's status."""
-    question, outcome = ask(options, lambda journal: _answer(journal, options))
+    question, outcome = with_journal(options, lambda journal: _answer(journal, options))
     if options.resume and outcome == "kept":  # else a process has the run
         options.run = question.run
         return resume_run(options)

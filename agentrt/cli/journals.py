@@ -1,4 +1,4 @@
-"""Which journal a command reads, and how it asks it."""
+"""Which journal a command reads, and how it is opened."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def is_there(name: str) -> bool:
     return file is None or Path(file).exists()
 
 
-def ask(options: argparse.Namespace, question: Callable[[Journal], Awaitable[T]]) -> T:
-    """What the command's journal answers, in an event loop of its own."""
+def with_journal(options: argparse.Namespace, use: Callable[[Journal], Awaitable[T]]) -> T:
+    """What ``use`` makes of the command's journal, in an event loop of its own."""
     import asyncio
 
     from agentrt.store import Journal
@@ -59,7 +59,7 @@ def ask(options: argparse.Namespace, question: Callable[[Journal], Awaitable[T]]
 
     async def main() -> T:
         async with Journal(name) as journal:
-            return await question(journal)
+            return await use(journal)
 
     return asyncio.run(main())
 

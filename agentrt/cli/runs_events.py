@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
-from agentrt.cli.journals import ask, run_and_owner
+from agentrt.cli.journals import run_and_owner, with_journal
 from agentrt.cli.output import json_line
 from agentrt.cli.screen import say, width
 
@@ -52,7 +52,7 @@ def add_parsers(commands: argparse._SubParsersAction[Any]) -> None:
 
 def show_events(options: argparse.Namespace) -> int:
     """Print the entries, and with ``--follow`` those that come, until the run ends."""
-    return ask(options, lambda journal: _events(journal, options))
+    return with_journal(options, lambda journal: _events(journal, options))
 
 
 async def _events(journal: Journal, options: argparse.Namespace) -> int:
@@ -116,7 +116,7 @@ async def _entries(connection: AsyncConnection, row: RunRow, after: int = 0) -> 
 
 def export_run(options: argparse.Namespace) -> int:
     """Print everything that the journal holds of a run."""
-    ask(options, lambda journal: _export(journal, options))
+    with_journal(options, lambda journal: _export(journal, options))
     return 0
 
 

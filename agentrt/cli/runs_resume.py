@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from agentrt.cli.execute import add_execution_options, carry_out, where
-from agentrt.cli.journals import ask, needed_journal, run_and_owner
+from agentrt.cli.journals import needed_journal, run_and_owner, with_journal
 from agentrt.cli.output import json_line, stdout_set_aside
 from agentrt.errors import ProgramError, RunTaken
 
@@ -56,7 +56,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def resume_run(options: argparse.Namespace) -> int:
     """Go on with the run, and print what came of it; the exit code is its status."""
-    row = ask(options, lambda journal: _free(journal, options.run))
+    row = with_journal(options, lambda journal: _free(journal, options.run))
     with stdout_set_aside(for_good=options.own_process) as write:
         return go_on(options, row, program_of(options, row), write)
 
@@ -108,14 +108,14 @@ def program_of(options: argparse.Namespace, row: RunRow) -> Program[..., Any]:
 
 def fork_run(options: argparse.Namespace) -> int:
     """Enter the copy and run it; the exit code is its status."""
-    source, _ = ask(options, lambda journal: run_and_owner(journal, options.run))
+    source, _ = with_journal(options, lambda journal: run_and_owner(journal, options.run))
     if options.no_run:
-        new = ask(options, lambda journal: _fork(journal, source, options.step))
+        new = with_journal(options, lambda journal: _fork(journal, source, options.step))
         print(json_line({"run_id": new.id, "origin": new.origin}) if options.json else f"{new.id}\n", end="")
         return 0
     with stdout_set_aside(for_good=options.own_process) as write:
         program = program_of(options, source)
-        new = ask(options, lambda journal: _fork(journal, source, options.step))
+        new = with_journal(options, lambda journal: _fork(journal, source, options.step))
         print(f"run {new.id} is a fork of {new.origin}", file=sys.stderr)
         return go_on(options, new, program, write)
 

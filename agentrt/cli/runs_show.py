@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from agentrt.cli.journals import ask, is_there, journal_name
+from agentrt.cli.journals import is_there, journal_name, with_journal
 from agentrt.cli.output import json_line
 from agentrt.cli.screen import say, status, width
 
@@ -56,7 +56,7 @@ def show_list(options: argparse.Namespace) -> int:
         sys.stdout.write("[]\n" if options.json else "")
         print("No run has been written down yet; `agentrt run PROGRAM.py` does it", file=sys.stderr)
         return 0
-    found, more = ask(options, lambda journal: _listed(journal, options.status, options.limit))
+    found, more = with_journal(options, lambda journal: _listed(journal, options.status, options.limit))
     if options.json:
         sys.stdout.write(json_line(found, indent=2))
         return 0
@@ -121,7 +121,7 @@ def show_run(options: argparse.Namespace) -> int:
     """Print one run."""
     from agentrt.store.views import details_json, steps_of
 
-    recording, owner = ask(options, lambda journal: _read(journal, options.run))
+    recording, owner = with_journal(options, lambda journal: _read(journal, options.run))
     if options.json:
         told = {"journal": journal_name_shown(options), **details_json(recording, owner)}
         sys.stdout.write(json_line(told, indent=2))
@@ -141,13 +141,11 @@ def journal_name_shown(options: argparse.Namespace) -> str:
 
 
 async def _read(journal: Journal, name: str) -> tuple[Recording, OwnerRow | None]:
-    from agentrt.store import Recording, archive
+    from agentrt.store import archive
 
     async with journal.connect() as connection:
         row = await archive.find_run(connection, name)
-        owner = await archive.owner_of(connection, row)
-        entries = await archive.entries_of(connection, row.id)
-        return Recording(row, entries, await archive.bodies_of(connection, row.id)), owner
+        return await archive.recording_of(connection, row), await archive.owner_of(connection, row)
 
 
 def _head(recording: Recording, owner: OwnerRow | None, steps: list[ShownStep]) -> Iterator[str]:

@@ -9,12 +9,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from agentrt.cli.journals import ask, run_and_owner
+from agentrt.cli.journals import run_and_owner, with_journal
 from agentrt.cli.output import json_line
 from agentrt.cli.runs_show import STATUSES, at_least_one
 from agentrt.cli.screen import say
 from agentrt.errors import ConfigError, RunTaken
-from agentrt.types import StepId
+from agentrt.store.rows import PROGRAM
 
 if TYPE_CHECKING:
     from agentrt.store import Journal, RunRow
@@ -25,7 +25,6 @@ _LOOK_S: Final = 0.2
 _PATIENT_S: Final = 3.0
 """Seconds after which it is said what is waited for."""
 
-_ROOT: Final = StepId("")
 _ENDED: Final = ("done", "failed", "cancelled")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
@@ -68,7 +67,7 @@ def age(text: str) -> float:
 
 def cancel_run(options: argparse.Namespace) -> int:
     """Cancel the run and wait until it has ended; one that has ended already stays as it is."""
-    row, was = ask(options, lambda journal: _cancel(journal, options.run))
+    row, was = with_journal(options, lambda journal: _cancel(journal, options.run))
     if options.json:
         sys.stdout.write(json_line({"run_id": row.id, "status": row.status, "was": was}))
     elif was in _ENDED:
@@ -103,7 +102,7 @@ async def _ask_to_end(journal: Journal, row: RunRow, owner: OwnerRow) -> None:
     from agentrt.store.views import host_of
 
     async with journal.connect(write=True) as connection:
-        await archive.post(connection, row.id, "cancel", _ROOT, json.dumps({"owner": owner.id}), time.time())
+        await archive.post(connection, row.id, "cancel", PROGRAM, json.dumps({"owner": owner.id}), time.time())
     said_at = time.monotonic() + _PATIENT_S
     while True:
         _, now = await run_and_owner(journal, row.id)
@@ -132,7 +131,7 @@ async def _mark_cancelled(journal: Journal, row: RunRow) -> None:
         at = 0.0 if last is None else last.at
         seq, batch, seen = (1, 0, 0) if last is None else (last.seq + 1, last.batch + 1, last.seen)
         data = f'{{"status":"cancelled","value":{encode(error)},"error":{json.dumps(str(error))}}}'
-        entry = Entry(row.id, seq, batch, at, "over", _ROOT, seen, data)
+        entry = Entry(row.id, seq, batch, at, "over", PROGRAM, seen, data)
         await archive.end_run(connection, entry, RunChange("cancelled", at, str(error), None, row.id))
         for letter in await archive.letters(connection, [row.id]):
             if letter.kind == "cancel":  # for the process that is gone
@@ -149,7 +148,7 @@ def prune_runs(options: argparse.Namespace) -> int:
         raise ConfigError(
             "say which runs may go: --older-than 30d, --status done, --keep 100 (--dry-run only shows them)"
         )
-    told = ask(options, lambda journal: _prune(journal, options))
+    told = with_journal(options, lambda journal: _prune(journal, options))
     if options.json:
         sys.stdout.write(json_line(told, indent=2))
     else:

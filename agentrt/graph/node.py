@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from agentrt.types import FINISHED, Place, SessionId, StepId, StepKind, StepStatus, Usage
@@ -136,3 +137,15 @@ class Node:
         waited = f" after {some}{', '.join(node.id for node in self.inputs)}" if self.inputs else ""
         attempts = f" (attempt {self.attempt})" if self.attempt > 1 else ""
         return f"{self.id} ({self.kind}{where}){waited}: {steps or 'never added'}{attempts}"
+
+
+def behind_joins(nodes: Iterable[Node]) -> list[StepId]:
+    """The ids of these steps, with those that a join gathers in its place."""
+    found: dict[StepId, None] = {}
+    queue = list(nodes)
+    for node in queue:  # grows meanwhile
+        if node.kind == "join":
+            queue.extend((*node.inputs, *node.after))
+        else:
+            found[node.id] = None
+    return list(found)

@@ -12,10 +12,12 @@ from agentrt.errors import EditRefused, ProgramError, StepSkipped
 from agentrt.events import GraphChange
 from agentrt.graph.edits import Change, Drop, Insert, Replace, Rewire, Split, checked
 from agentrt.graph.machine import Node
+from agentrt.graph.node import behind_joins
 from agentrt.runtime.arguments import collect, exchanged
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.spec import StepSpec
 from agentrt.runtime.wiring import Wiring, is_shared, taken
+from agentrt.store.rows import PROGRAM
 from agentrt.types import StepId
 
 if TYPE_CHECKING:
@@ -160,7 +162,7 @@ class Editing:
         idle = self._driver.held_back()
         self._choose(decided, idle)
         said = [*self._said()]
-        record = {"changes": [[change, handle.id, _steps(nodes)] for change, handle, nodes in said]}
+        record = {"changes": [[change, handle.id, behind_joins(nodes)] for change, handle, nodes in said]}
         try:
             if decided is not None and "refused" in decided:
                 raise _refusal(decided["refused"])
@@ -198,7 +200,7 @@ class Editing:
     @property
     def _who(self) -> StepId:
         """The maker in the journal, where the program has no name."""
-        return StepId("") if self._maker is None or self._maker.parent is None else self._maker.id
+        return PROGRAM if self._maker is None or self._maker.parent is None else self._maker.id
 
     def discard(self, why: BaseException | None = None) -> None:
         """Give the edit up: the steps that were called for it will never be in the graph."""
@@ -334,18 +336,6 @@ class Editing:
 def _refusal(reasons: Iterable[str]) -> EditRefused:
     told = list(dict.fromkeys(reasons))
     return EditRefused(f"edit refused, nothing was changed: {'; '.join(told)}", reasons=told)
-
-
-def _steps(nodes: Iterable[Node]) -> list[StepId]:
-    """The ids of nodes, those behind joins in the place of these."""
-    found: dict[StepId, None] = {}
-    queue = list(nodes)
-    for node in queue:
-        if node.kind == "join":
-            queue.extend((*node.inputs, *node.after))
-        else:
-            found[node.id] = None
-    return list(found)
 
 
 def _gathered(node: Node) -> list[Node]:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from agentrt.errors import NoSuchRun, RunTaken
 from agentrt.store import schema
 from agentrt.store.owners import alive
+from agentrt.store.recording import Recording
 from agentrt.store.rows import Entry, Letter, OwnerRow, RunChange, RunRow, StoredStatus
 from agentrt.store.writer import clean
 from agentrt.types import RunId, StepId
@@ -79,6 +80,11 @@ async def some_bodies(connection: AsyncConnection, run: RunId, hashes: Sequence[
     for some in _some(hashes):
         found |= {str(hash_): str(text) for hash_, text in await connection.execute(query.where(body.hash.in_(some)))}
     return found
+
+
+async def recording_of(connection: AsyncConnection, run: RunRow) -> Recording:
+    """Everything that is kept of a run. Raises ``JournalError`` when the journal is damaged."""
+    return Recording(run, await entries_of(connection, run.id), await bodies_of(connection, run.id))
 
 
 async def last_seq(connection: AsyncConnection, run: RunId) -> int:

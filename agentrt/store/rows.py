@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from agentrt.types import RunId, RunStatus, StepId
 
@@ -15,6 +15,9 @@ EntryKind: TypeAlias = Literal[
 something; answered: an answer was taken, or did not fit; text: a piece of streamed text was handed on; retried: an
 attempt failed and another follows; ended: a step's final status; edited: the graph was changed, or an edit of it was
 refused; resumed: another process went on from here; over: the run's end, or that it was put aside."""
+
+PROGRAM: Final = StepId("")
+"""The step of entries and letters that are about the program itself."""
 
 StoredStatus: TypeAlias = RunStatus
 """``running`` also of a run whose process died; ``waiting`` of one that was put aside until a person answers."""

@@ -167,7 +167,7 @@ class Writer:
         """Wait until everything put so far is on disk, but for what is lost. Raises ``JournalError`` if all is."""
         done = self._loop.create_future()
         self._flushes.add(done)
-        self._batch.then.append((_NOBODY, partial(_resolve, done)))
+        self._batch.then.append((_NOBODY, partial(resolve, done)))
         self._flush()
         try:
             await done
@@ -297,7 +297,8 @@ def _ignore(_: JournalError) -> None:
     """A run that does not run yet has nobody to tell."""
 
 
-def _resolve(done: asyncio.Future[None]) -> None:
+def resolve(done: asyncio.Future[None]) -> None:
+    """What is waited for has come; nothing happens when nobody waits for it any more."""
     if not done.done():
         done.set_result(None)
 

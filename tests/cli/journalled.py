@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.cli.conftest import environment
@@ -94,6 +95,10 @@ def until(process: subprocess.Popen[str], said: str) -> None:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Its exit code, and the rest of what it wrote."""
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
+    """Its exit code, and the rest of what it wrote, with what was read ahead, which ``communicate`` would lose."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process, ThreadPoolExecutor(1) as reader:
+        err = reader.submit(process.stderr.read)  # else one pipe is full while the other is read
+        out = process.stdout.read()
+        return process.wait(timeout=60), out, err.result()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agentrt.errors import JournalError, UsageError
-from agentrt.runtime.durable.log import RunLog, new_row
+from agentrt.runtime.durable.log import RunLog
 from agentrt.runtime.spec import StepSpec
 from agentrt.store import archive
 from agentrt.store.codec import Unstorable, decode, encode
@@ -44,16 +44,15 @@ def begin(
     except Unstorable as error:
         inputs = ""
         _log.warning("run %s: its inputs hold %s, which a journal cannot; it could not be resumed", run, error)
-    journal.writer().started(new_row(run, spec.name, target_of(spec), inputs, wall, journal.me.id))
+    row = RunRow(run, spec.name, target_of(spec), inputs, "running", wall, 0.0, None, journal.me.id, None)
+    journal.writer().started(row)
     return RunLog(journal, run)
 
 
 async def read(journal: Journal, name: str) -> Recording:
     """Everything that is kept of the run of that id, or of the only one whose id begins so; ``last`` is the newest."""
     async with journal.connect() as connection:
-        row = await archive.find_run(connection, name)
-        entries = await archive.entries_of(connection, row.id)
-        return Recording(row, entries, await archive.bodies_of(connection, row.id))
+        return await archive.recording_of(connection, await archive.find_run(connection, name))
 
 
 async def reopen(

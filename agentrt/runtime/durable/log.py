@@ -16,7 +16,8 @@ from agentrt.runtime.durable.scribe import Scribe
 from agentrt.runtime.result import RunResult, first_cause
 from agentrt.store.journal import Journal
 from agentrt.store.replay import Replay
-from agentrt.store.rows import RunRow, StoredStatus
+from agentrt.store.rows import StoredStatus
+from agentrt.store.writer import resolve
 from agentrt.types import RunId, StepId
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class RunLog:
         if result.error is not None:
             step = getattr(first_cause(result.error.__cause__ or result.error), "__agentrt_step__", None)
         status: StoredStatus = result.status
-        self._recorder.over(status, result.value, result.error, step, partial(_resolve, done))
+        self._recorder.over(status, result.value, result.error, step, partial(resolve, done))
         await asyncio.wait({done, self._lost}, return_when=asyncio.FIRST_COMPLETED)
         if not done.done():
             _log.warning("run %s ended, but its end could not be written down", self._run)
@@ -110,15 +111,3 @@ class RunLog:
             self._recorder.runs_again(self._journal.me.id)
         self._recorder.resumed(time.time(), self._journal.me.id, self._replay.reopened, self._replay.given_up)
         self._replay = None  # it is used up, and large
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def new_row(
-    run: RunId, program: str, target: str, inputs: str, wall: float, owner: str, origin: str | None = None
-) -> RunRow:
-    """The row of a run that begins now."""
-    return RunRow(run, program, target, inputs, "running", wall, 0.0, None, owner, origin)

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from agentrt.graph.node import behind_joins
 from agentrt.runtime.durable.conversations import Conversations
 from agentrt.runtime.result import brief
 from agentrt.store.codec import Unstorable, compact, digest, encode, quoted
-from agentrt.store.rows import Entry, EntryKind, RunChange, StoredStatus
+from agentrt.store.rows import PROGRAM, Entry, EntryKind, RunChange, StoredStatus
 from agentrt.store.writer import Writer
 from agentrt.types import ModelRequest, RunId, StepId
 
@@ -22,8 +23,6 @@ _log = logging.getLogger("agentrt")
 
 INLINE: Final = 200
 """Characters up to which a text stands in its entry; a longer one is kept once, under its hash."""
-
-_ROOT: Final = StepId("")
 
 
 class Recorder:
@@ -115,7 +114,7 @@ class Recorder:
         """This process has gone on from here: with the steps ``again`` not finished, and ``without`` some."""
         data: dict[str, Any] = {"wall": wall, "owner": owner}
         data |= {name: found for name, some in (("again", again), ("without", without)) if (found := sorted(some))}
-        self._put("resumed", _ROOT, json.dumps(data))
+        self._put("resumed", PROGRAM, json.dumps(data))
 
     def runs_again(self, owner: str) -> None:
         """This process has a run that was put aside, had failed, or was cancelled."""
@@ -139,7 +138,7 @@ class Recorder:
             parts.append(f'"step":{json.dumps(step)}')
         text = None if error is None else str(error)
         self._writer.changed(RunChange(status, self._now(), text, None, self._run))
-        self._writer.put_then(self._entry("over", _ROOT, _object(parts)), then)
+        self._writer.put_then(self._entry("over", PROGRAM, _object(parts)), then)
 
     def _edges(self, name: str, nodes: tuple[Node, ...]) -> str:
         """Steps by their ids. A join, which is no step, stands for those it gathers: the same for a whole layer."""
@@ -194,11 +193,4 @@ def _ids(nodes: tuple[Node, ...]) -> str:
     """The ids of steps as JSON, those that a join gathers in its place."""
     if len(nodes) == 1 and nodes[0].kind != "join":
         return f"[{quoted(nodes[0].id)}]"
-    ids: dict[StepId, None] = {}
-    waiting = list(nodes)
-    for node in waiting:
-        if node.kind == "join":
-            waiting.extend((*node.inputs, *node.after))
-        else:
-            ids[node.id] = None
-    return f"[{','.join(map(quoted, ids))}]"
+    return f"[{','.join(map(quoted, behind_joins(nodes)))}]"
