@@ -13,15 +13,17 @@ from agentrt.errors import AgentrtError, ProgramError, RunCancelled, RunError, R
 from agentrt.events import Observer
 from agentrt.graph.machine import Machine, Node
 from agentrt.runtime.absent import spares
-from agentrt.runtime.driver import Driver, all_ended
+from agentrt.runtime.bodies import all_ended
+from agentrt.runtime.driver import Driver
 from agentrt.runtime.editing import Editing
 from agentrt.runtime.feed import Feed
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.people import People
 from agentrt.runtime.questions import Question
-from agentrt.runtime.result import RunResult, alone, brief
+from agentrt.runtime.result import RunResult
 from agentrt.runtime.scope import Scope
 from agentrt.runtime.spec import StepSpec
+from agentrt.runtime.verdicts import of_program, status_of
 from agentrt.runtime.wiring import Wiring, taken
 from agentrt.types import ModelRequest, RunId, RunStatus, StepId, StepStatus
 
@@ -311,7 +313,7 @@ class Run(Generic[T]):
         await all_ended(self._driver.handles.values())
         await self._reap()
         error = self._verdict()
-        status = _status(error)
+        status = status_of(error)
         result = self._result(status, error)
         if self._durable is not None:
             await self._durable.over(result, written=self._broken is None)
@@ -331,7 +333,6 @@ class Run(Generic[T]):
             _log.warning("run %s: left behind after %g s, still running: %s", self.id, self._grace, ", ".join(left))
 
     def _verdict(self) -> RunError | None:
-        root = self._root
         if self._broken is not None:
             broken = RunFailed(str(self._broken))
             broken.__cause__ = self._broken
@@ -340,21 +341,7 @@ class Run(Generic[T]):
             return self._aside
         if self._cancelled is not None:
             return RunCancelled(f"run {self.id} was cancelled: {self._cancelled}")
-        if root.cancelled():
-            return RunCancelled(f"run {self.id} was cancelled: its program ended in CancelledError")
-        cause = root.exception()
-        if cause is None:
-            return None
-        failed = RunFailed(self._blame(alone(cause)))
-        failed.__cause__ = cause
-        return failed
-
-    def _blame(self, cause: BaseException) -> str:
-        step = getattr(cause, "__agentrt_step__", self._root.id)
-        what = str(cause) if isinstance(cause, AgentrtError) else brief(cause)
-        if f"step {step!r}" in what:
-            return what
-        return f"program {step!r} failed: {what}" if step == self._root.id else f"step {step!r} failed: {what}"
+        return of_program(self.id, self._root)
 
     def _result(self, status: RunStatus, error: RunError | None) -> RunResult[T]:
         for node, before in self._still.items():  # putting a run aside is the end of none of its steps
@@ -369,11 +356,3 @@ class Run(Generic[T]):
             nodes=tuple(self.nodes),
             **(self._durable.forgotten if self._durable is not None else {}),
         )
-
-
-def _status(error: RunError | None) -> RunStatus:
-    if error is None:
-        return "done"
-    if isinstance(error, RunWaiting):
-        return "waiting"
-    return "cancelled" if isinstance(error, RunCancelled) else "failed"

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol, Self
 from agentrt.errors import ConfigError, ProgramError
 from agentrt.events import Observer
 from agentrt.executors.base import Emit, ModelExecutor
-from agentrt.kvcache.hints import MAX_TEXT
-from agentrt.kvcache.policies import Policy, policy
+from agentrt.kvcache.policies import Policy
 from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle
-from agentrt.runtime.kv.desk import Desk
+from agentrt.runtime.kv.choosing import desk_of
 from agentrt.runtime.limit import off_the_clock
 from agentrt.runtime.questions import Answerer, Question
 from agentrt.runtime.result import RunResult, plain
@@ -117,7 +116,7 @@ class Runtime:
         self.answers = answers
         self.put_aside = put_aside
         self.tenant = tenant
-        self.desk = _desk(kv, admission, tenant, estimates, clock)
+        self.desk = desk_of(kv, admission, tenant, estimates, clock)
         self.journal = _journal(journal)
         self._owns_journal = self.journal is not journal
         self._mailbox: Mailbox | None = None
@@ -325,24 +324,6 @@ class FirstToken:
         self._emit(text)
 
 
-def _desk(
-    kv: str | Policy,
-    admission: bool | None,
-    tenant: str,
-    estimates: Path | Literal["own"] | None,
-    clock: Callable[[], float],
-) -> Desk | None:
-    chosen = policy(kv) if isinstance(kv, str) else kv
-    _check(chosen, admission, tenant, estimates)
-    if chosen.name == "none" and not admission:
-        return None
-    if estimates == "own":
-        from agentrt.engine.paths import home
-
-        estimates = home().estimates
-    return Desk(chosen, admission=admission is not False, tenant=tenant, estimates=estimates, clock=clock)
-
-
 def _journal(journal: Journal | str | Path | None) -> Journal | None:
     if not isinstance(journal, (str, Path)):
         return journal
@@ -356,26 +337,6 @@ def _spec_of(program: object) -> StepSpec:
     if not isinstance(spec, StepSpec):
         raise ProgramError(f"{program!r} is no program; put @program over the async function to run")
     return spec
-
-
-def _check(chosen: object, admission: object, tenant: object, estimates: object) -> None:
-    """Raise ``ConfigError`` for what would else cost hints, or a run, much later."""
-    if isinstance(chosen, type) or not callable(getattr(chosen, "advise", None)) or not hasattr(chosen, "name"):
-        raise ConfigError(f"kv={chosen!r}: expected the name of a policy, or an object with a name and advise()")
-    if not isinstance(admission, bool | None):
-        raise ConfigError(f"admission={admission!r}: expected True, False or None")
-    if estimates not in ("own", None) and not isinstance(estimates, Path):
-        raise ConfigError(f"estimates={estimates!r}: expected a pathlib.Path, 'own' or None")
-    if not isinstance(tenant, str) or len(tenant) > MAX_TEXT or not _writable(tenant):
-        raise ConfigError(f"tenant: expected a text of at most {MAX_TEXT} characters, all of them writable as UTF-8")
-
-
-def _writable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a character, as in undecodable environment variables
-        return False
-    return True
 
 
 def _by_name(models: ModelExecutor | Mapping[str, ModelExecutor] | None) -> Mapping[str, ModelExecutor]:

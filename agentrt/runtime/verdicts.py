@@ -1,13 +1,14 @@
-"""What those who wait for a step are told when it has no value."""
+"""What those who wait for a step, or for a run, are told when it has no value."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from agentrt.errors import StepSkipped, UpstreamFailed
+from agentrt.errors import AgentrtError, RunCancelled, RunError, RunFailed, RunWaiting, StepSkipped, UpstreamFailed
 from agentrt.graph.machine import Node
 from agentrt.runtime.handle import Handle
-from agentrt.runtime.result import brief
+from agentrt.runtime.result import alone, brief
+from agentrt.types import RunId, RunStatus, StepId
 
 
 def settle_unrun(handle: Handle[Any]) -> None:
@@ -50,3 +51,32 @@ def sign(error: BaseException, node: Node) -> None:
         put = object.__setattr__  # a frozen dataclass would refuse
         put(error, "__agentrt_step__", node.id)
         put(error, "__notes__", [*getattr(error, "__notes__", ()), node.story])
+
+
+def of_program(run: RunId, root: Handle[Any]) -> RunError | None:
+    """The error of a run whose program has ended by itself; ``None`` when that gave a value."""
+    if root.cancelled():
+        return RunCancelled(f"run {run} was cancelled: its program ended in CancelledError")
+    cause = root.exception()
+    if cause is None:
+        return None
+    failed = RunFailed(_blame(root.id, alone(cause)))
+    failed.__cause__ = cause
+    return failed
+
+
+def status_of(error: RunError | None) -> RunStatus:
+    """How a run ended, by its error."""
+    if error is None:
+        return "done"
+    if isinstance(error, RunWaiting):
+        return "waiting"
+    return "cancelled" if isinstance(error, RunCancelled) else "failed"
+
+
+def _blame(program: StepId, cause: BaseException) -> str:
+    step = getattr(cause, "__agentrt_step__", program)
+    what = str(cause) if isinstance(cause, AgentrtError) else brief(cause)
+    if f"step {step!r}" in what:
+        return what
+    return f"program {step!r} failed: {what}" if step == program else f"step {step!r} failed: {what}"

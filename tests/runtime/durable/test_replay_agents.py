@@ -119,7 +119,7 @@ async def test_agents_cut_anywhere_go_on(runs: tuple[ScriptedServer, Cutter], pr
         assert_goes_on(first.recording, length, second)
         left = turns - _answered(first.recording.entries[:length], first.recording.steps)
         assert len(server.requests) == left, length
-        for again in some(lengths(second.recording), 1, length):
+        for again in some(lengths(second.recording), 1, length)[:1]:
             third = await cuts.resume(program, await cuts.cut(second.recording, again))
             assert third.result.output == first.result.output, (length, again, third.result.error)
             assert_goes_on(second.recording, again, third)
