@@ -7,7 +7,6 @@ An object is its class's name and its state. It is made again without its class'
 from __future__ import annotations
 
 import enum
-import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,7 +23,6 @@ from agentrt.errors import JournalError, StepError
 KIND: Final = "$"
 _HEAP_TYPE: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class that is written in Python
 _MODEL_STATE: Final = ("__dict__", "__pydantic_extra__", "__pydantic_fields_set__", "__pydantic_private__")
-_MODULE: Final = re.compile(r"\w+(\.\w+)*")
 
 Inner: TypeAlias = Callable[[Any], Any]
 """Makes plain JSON of what is inside an object, or makes that again."""
@@ -172,8 +170,6 @@ def _found(name: str, modules: Mapping[str, str]) -> Any:
     """What a module has under that name, whose own import may be all that runs."""
     where, _, path = name.partition(":")
     where = modules.get(where, where)
-    if not _MODULE.fullmatch(where):
-        raise Undecodable(f"a stored value is a {name}, which is no name of a class")
     try:
         return _walk(sys.modules.get(where) or import_module(where), path)
     except (Exception, SystemExit) as error:  # whatever a module does when it is imported

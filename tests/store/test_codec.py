@@ -349,7 +349,7 @@ NO_DATA = [
     (Plain(os.stat("/")), "a os:stat_result"),  # noqa: PTH116 - a tuple that says what it is in another way
     (defaultdict(lambda: 1), "a collections:defaultdict"),
     (local(), "not found by its name; define the class at the top of a module"),
-    (make_dataclass("Made", ["a"])(1), "a types:Made, which is not found by its name"),
+    (make_dataclass("Made", ["a"])(1), ":Made, which is not found by its name"),
     (create_model("Dynamic", a=(int, 1))(), "Dynamic, which is not found by its name"),
     (circle(), "a builtins:list that contains itself, or is nested too deeply"),
     (deep(), "a builtins:list that contains itself, or is nested too deeply"),
