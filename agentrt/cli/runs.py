@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-from agentrt.cli import answer, runs_events, runs_resume, runs_show, runs_tidy
+from agentrt.cli import answer, runs_edit, runs_events, runs_resume, runs_show, runs_tidy
 from agentrt.cli.journals import add_journal_option
 
 _EXAMPLES: Final = """\
@@ -26,13 +26,13 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add ``runs`` and its commands; each module of them has ``add_parsers``."""
     parser = subparsers.add_parser(
         "runs",
-        help="list, show, resume, cancel, fork, export and prune runs",
+        help="list, show, edit, resume, cancel, fork, export and prune runs",
         description="Runs as they are written down: look at them, go on with them, tidy up.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (runs_show, runs_events, answer, runs_resume, runs_tidy):
+    for module in (runs_show, runs_events, answer, runs_edit, runs_resume, runs_tidy):
         module.add_parsers(commands)
     for one in commands.choices.values():
         add_journal_option(one)

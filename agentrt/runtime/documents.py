@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agentrt.errors import ConfigError, EditRefused
+from agentrt.errors import ConfigError
 from agentrt.runtime.editing import Editing, Outside
 from agentrt.runtime.handle import Handle, owner
 from agentrt.runtime.run import Run
@@ -125,11 +125,11 @@ def applied(
     read, editing = parsed(document), run.editing()
     parent = root if read.parent is None else run.step(read.parent)
     if parent is None or parent.node.finished:
-        reason = f"there is no running step {read.parent!r} to insert steps into"
-        raise EditRefused(f"edit refused, nothing was changed: {reason}", reasons=[reason])
-    context = copy_context()
-    context.run(owner.set, parent)
-    context.run(taken_over, editing, read, steps)
+        editing.refuse(f"there is no running step {read.parent!r} to insert steps into")
+    else:
+        context = copy_context()
+        context.run(owner.set, parent)
+        context.run(taken_over, editing, read, steps)
     return editing.commit(Outside(read.model_dump(by_alias=True), then, again))
 
 

@@ -27,6 +27,7 @@ from agentrt.runtime.spec import StepSpec
 from agentrt.types import ModelReply, ModelRequest, RunId, SessionId
 
 if TYPE_CHECKING:
+    from agentrt.runtime.durable.edit_letters import EditOutcome
     from agentrt.runtime.durable.inquiry import Outcome
     from agentrt.runtime.durable.log import RunLog
     from agentrt.runtime.durable.mailbox import Mailbox
@@ -181,6 +182,17 @@ class Runtime:
         question = await inquiry.find(journal, run, step)
         posted = await inquiry.post(journal, question, plain(answer), now=self._wall, by=by)
         return await inquiry.outcome(journal, posted)
+
+    async def edit(self, run: str, document: Mapping[str, Any] | str) -> EditOutcome:
+        """Change the graph of a run by a document (``agentrt.runtime.documents``), whichever process has it.
+
+        One that none has is changed when it is resumed. Raises ``ConfigError`` without a journal, and for what is no
+        such document, ``NoSuchRun``, ``UsageError`` for a run that is done, ``EditRefused`` with every reason.
+        """
+        from agentrt.runtime.durable import edit_letters
+
+        journal = self._needed_journal()
+        return await edit_letters.outcome(journal, await edit_letters.send(journal, run, document, now=self._wall))
 
     def _needed_journal(self) -> Journal:
         if self.journal is None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from agentrt import Run, Runtime, program
+from agentrt import Run, Runtime, program, step
+from agentrt.errors import ConfigError, EditRefused, UsageError
 from agentrt.runtime.durable import mailbox
 from agentrt.runtime.durable.mailbox import Mailbox
 from agentrt.store import Journal, Letter, archive
@@ -22,6 +23,28 @@ from agentrt.types import StepId
 async def forever() -> None:
     """A run that goes on until it is cancelled."""
     await asyncio.Event().wait()
+
+
+OPEN: list[asyncio.Event] = []
+
+
+@step
+async def gate() -> int:
+    """Opens when the test says so."""
+    await OPEN[-1].wait()
+    return 1
+
+
+@step
+async def add(one: int, two: int) -> int:
+    """One and the other."""
+    return one + two
+
+
+@program
+async def total() -> int:
+    """Waits at the gate."""
+    return await add(gate().ref, 1)
 
 
 class Post:
@@ -147,3 +170,25 @@ async def test_a_wish_for_another_process_is_thrown_away(runtime: Runtime, post:
     await mail.look()
     assert await post.waiting(run) == []
     assert not run.done
+
+
+async def test_a_runtime_edits_the_run_of_another(tmp_path: Path, runtime: Runtime) -> None:
+    """Through their journal: applied, or refused with the reasons; what is done, or no edit, is told at once."""
+    OPEN.append(asyncio.Event())
+    more = {"changes": [{"do": "replace", "step": "add#1", "args": [{"$step": "gate#1"}, 41]}]}
+    going = runtime.start(total)
+    async with Runtime(journal=tmp_path / "runs.db") as other:
+        while "gate#1" not in {node.id for node in going.nodes}:
+            await asyncio.sleep(0)
+        assert runtime.journal is not None
+        await runtime.journal.writer().flush()
+        assert await other.edit("last", more) == "applied"
+        with pytest.raises(EditRefused, match="has started") as refused:
+            await other.edit(going.id, {"changes": [{"do": "drop", "step": "gate#1"}]})
+        assert len(refused.value.reasons) == 2
+        OPEN[-1].set()
+        assert (await going).output == 42
+        with pytest.raises(UsageError, match="nothing to edit"):
+            await other.edit("last", more)
+        with pytest.raises(ConfigError, match="the edit cannot be read"):
+            await other.edit("last", {"nonsense": True})
