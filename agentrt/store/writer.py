@@ -229,7 +229,7 @@ class Writer:
             return
         try:
             try:
-                await self._persist(batch)
+                await _persist(self._commits, batch, self._patience)
             except (Collision, Unfit):
                 await self._one_by_one(batch)
                 batch = self._kept(batch)
@@ -242,31 +242,11 @@ class Writer:
         """One run of the group cannot be written: the others go on."""
         for run in batch.about:
             try:
-                await self._persist(batch.only(partial(eq, run)))
+                await _persist(self._commits, batch.only(partial(eq, run)), self._patience)
             except Collision:
                 self._lose(run, RunTaken(f"run {run} was taken over by another process; this one stopped"))
             except Unfit as error:
                 self._lose(run, JournalError(f"run {run} cannot go on: the journal does not take its entries: {error}"))
-
-    async def _persist(self, batch: Batch) -> None:
-        """Commit, again and again while that may help. Raises what is left: ``JournalError`` when it never did."""
-        began = self._loop.time()
-        wait = _FIRST_WAIT_S
-        while True:
-            try:
-                await self._commits.commit(batch)
-            except Passing as error:
-                left = began + self._patience - self._loop.time()
-                if left <= 0:
-                    raise _gave_up(error, self._patience) from error
-                if wait == _FIRST_WAIT_S:
-                    _log.warning("the journal cannot be written, runs wait for it: %s", error)
-            else:
-                if wait > _FIRST_WAIT_S:
-                    _log.warning("the journal is written again, after %.1f s", self._loop.time() - began)
-                return
-            await asyncio.sleep(min(wait, left))
-            wait = min(2 * wait, _LONGEST_WAIT_S)
 
     def _kept(self, batch: Batch) -> Batch:
         return batch.only(lambda run: run not in self._gone)
@@ -284,6 +264,28 @@ class Writer:
         for done in self._flushes:
             if not done.done():
                 done.set_exception(error)
+
+
+async def _persist(commits: Commits, batch: Batch, patience: float) -> None:
+    """Commit, again and again while that may help. Raises what is left: ``JournalError`` when it never did."""
+    now = asyncio.get_running_loop().time
+    began = now()
+    wait = _FIRST_WAIT_S
+    while True:
+        try:
+            await commits.commit(batch)
+        except Passing as error:
+            left = began + patience - now()
+            if left <= 0:
+                raise _gave_up(error, patience) from error
+            if wait == _FIRST_WAIT_S:
+                _log.warning("the journal cannot be written, runs wait for it: %s", error)
+        else:
+            if wait > _FIRST_WAIT_S:
+                _log.warning("the journal is written again, after %.1f s", now() - began)
+            return
+        await asyncio.sleep(min(wait, left))
+        wait = min(2 * wait, _LONGEST_WAIT_S)
 
 
 def clean(text: str) -> str:
