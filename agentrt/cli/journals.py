@@ -69,5 +69,4 @@ async def run_and_owner(journal: Journal, name: str) -> tuple[RunRow, OwnerRow |
     from agentrt.store import archive
 
     async with journal.connect() as connection:
-        row = await archive.find_run(connection, name)
-        return row, await archive.owner_of(connection, row)
+        return await archive.run_and_owner(connection, name)

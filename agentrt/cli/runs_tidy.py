@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from agentrt.cli.journals import run_and_owner, with_journal
+from agentrt.cli.journals import with_journal
 from agentrt.cli.output import json_line
 from agentrt.cli.runs_show import STATUSES, at_least_one
 from agentrt.cli.screen import say
-from agentrt.errors import ConfigError, RunTaken
-from agentrt.store.rows import PROGRAM
+from agentrt.errors import ConfigError
 
 if TYPE_CHECKING:
+    from agentrt.runtime.durable.cancelling import Cancelled
     from agentrt.store import Journal, RunRow
     from agentrt.store.rows import OwnerRow
-    from agentrt.store.views import ShownStatus
-
-_LOOK_S: Final = 0.2
-_PATIENT_S: Final = 3.0
-"""Seconds after which it is said what is waited for."""
 
 _ENDED: Final = ("done", "failed", "cancelled")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -79,64 +73,17 @@ def cancel_run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _cancel(journal: Journal, name: str) -> tuple[RunRow, ShownStatus]:
-    """How the run stands then, and how it stood."""
-    from agentrt.store.views import status_of
+async def _cancel(journal: Journal, name: str) -> Cancelled:
+    from agentrt.runtime.durable.cancelling import cancel
 
-    row, owner = await run_and_owner(journal, name)
-    was = status_of(row, owner)
-    if owner is not None:
-        await _ask_to_end(journal, row, owner)
-        row, _ = await run_and_owner(journal, row.id)
-    if status_of(row, None) in ("interrupted", "waiting"):
-        await _mark_cancelled(journal, row)
-        row, _ = await run_and_owner(journal, row.id)
-    return row, was
+    return await cancel(journal, name, now=time.time, waits_for=_say_what_is_waited_for)
 
 
-async def _ask_to_end(journal: Journal, row: RunRow, owner: OwnerRow) -> None:
-    """Have the process end the run, and wait until it has, or is gone itself."""
-    import asyncio
-
-    from agentrt.store import archive
+def _say_what_is_waited_for(row: RunRow, owner: OwnerRow) -> None:
     from agentrt.store.views import host_of
 
-    async with journal.connect(write=True) as connection:
-        await archive.post(connection, row.id, "cancel", PROGRAM, json.dumps({"owner": owner.id}), time.time())
-    said_at = time.monotonic() + _PATIENT_S
-    while True:
-        _, now = await run_and_owner(journal, row.id)
-        if now is None:
-            return
-        if now.id != owner.id:
-            raise RunTaken(archive.has_it(row, now))
-        if time.monotonic() > said_at:
-            said_at = float("inf")
-            where = f"process {owner.pid} on {host_of(owner)}"
-            print(f"waiting for {where} to end run {row.id}; Ctrl-C stops waiting", file=sys.stderr)
-        await asyncio.sleep(_LOOK_S)
-
-
-async def _mark_cancelled(journal: Journal, row: RunRow) -> None:
-    """Write the end of a run that no process has, in its own journal and in the list."""
-    from agentrt.errors import RunCancelled
-    from agentrt.store import archive
-    from agentrt.store.codec import encode
-    from agentrt.store.rows import Entry, RunChange
-
-    error = RunCancelled(f"run {row.id} was cancelled: agentrt runs cancel")
-    async with journal.connect(write=True) as connection:
-        await archive.claim(connection, row, journal.me)
-        last = await archive.last_entry(connection, row.id)
-        at = 0.0 if last is None else last.at
-        seq, batch, seen = (1, 0, 0) if last is None else (last.seq + 1, last.batch + 1, last.seen)
-        data = f'{{"status":"cancelled","value":{encode(error)},"error":{json.dumps(str(error))}}}'
-        entry = Entry(row.id, seq, batch, at, "over", PROGRAM, seen, data)
-        await archive.end_run(connection, entry, RunChange("cancelled", at, str(error), None, row.id))
-        for letter in await archive.letters(connection, [row.id]):
-            if letter.kind == "cancel":  # for the process that is gone
-                await archive.discard(connection, letter)
-        await archive.forget(connection, journal.me)
+    where = f"process {owner.pid} on {host_of(owner)}"
+    print(f"waiting for {where} to end run {row.id}; Ctrl-C stops waiting", file=sys.stderr)
 
 
 # -- prune -----------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from agentrt.runtime.questions import Answerer, Question
 from agentrt.runtime.result import RunResult, plain
 from agentrt.runtime.run import GRACE, MAX_PENDING, Run
 from agentrt.runtime.spec import StepSpec
-from agentrt.types import ModelReply, ModelRequest, RunId, SessionId
+from agentrt.types import ModelReply, ModelRequest, RunId, RunStatus, SessionId
 
 if TYPE_CHECKING:
     from agentrt.runtime.durable.edit_letters import EditOutcome
@@ -160,6 +160,16 @@ class Runtime:
         from agentrt.runtime.durable import keeping
 
         return (await keeping.fork(self._needed_journal(), run, step, self._new_id(), self._wall())).id
+
+    async def cancel(self, run: str) -> RunStatus:
+        """End a run in whichever process it is, wait for that, and give its status then; it can be resumed.
+
+        Raises ``ConfigError`` without a journal, ``NoSuchRun``, ``RunTaken`` when it is taken over meanwhile.
+        """
+        from agentrt.runtime.durable import cancelling
+
+        ended = await cancelling.cancel(self._needed_journal(), run, now=self._wall, waits_for=lambda row, owner: None)
+        return ended.run.status
 
     async def questions(self, run: str | None = None) -> list[Question]:
         """What people are asked by the runs of the journal, whichever process has them, or by one of them.

@@ -110,6 +110,12 @@ async def owner_of(connection: AsyncConnection, run: RunRow) -> OwnerRow | None:
     return owner if owner is not None and alive(owner, await _now(connection)) else None
 
 
+async def run_and_owner(connection: AsyncConnection, name: str) -> tuple[RunRow, OwnerRow | None]:
+    """The run of that name, as ``find_run`` finds it, and the living process that has it."""
+    row = await find_run(connection, name)
+    return row, await owner_of(connection, row)
+
+
 async def owners_of(connection: AsyncConnection, runs: Sequence[RunRow]) -> dict[RunId, OwnerRow]:
     """The living processes that have these runs; nothing of runs that nobody has."""
     names = list({row.owner for row in runs if row.owner is not None})

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agentrt import Run, Runtime, program, step
-from agentrt.errors import ConfigError, EditRefused, UsageError
+from agentrt.errors import ConfigError, EditRefused, NoSuchRun, UsageError
 from agentrt.runtime.durable import mailbox
 from agentrt.runtime.durable.mailbox import Mailbox
 from agentrt.store import Journal, Letter, archive
@@ -192,3 +192,17 @@ async def test_a_runtime_edits_the_run_of_another(tmp_path: Path, runtime: Runti
             await other.edit("last", more)
         with pytest.raises(ConfigError, match="the edit cannot be read"):
             await other.edit("last", {"nonsense": True})
+
+
+async def test_a_runtime_cancels_the_run_of_another(tmp_path: Path, runtime: Runtime) -> None:
+    """Through their journal; what has ended stays as it is, and a run that nobody has is ended in its place."""
+    going = runtime.start(forever)
+    assert runtime.journal is not None
+    await runtime.journal.writer().flush()
+    async with Runtime(journal=tmp_path / "runs.db") as other:
+        assert await other.cancel("last") == "cancelled"
+        assert (await going).status == "cancelled"
+        copy = await other.fork(going.id)
+        assert [await other.cancel(copy), await other.cancel(copy)] == ["cancelled", "cancelled"]
+        with pytest.raises(NoSuchRun):
+            await other.cancel("no such run")

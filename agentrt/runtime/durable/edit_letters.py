@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentrt.errors import EditRefused, UsageError
 from agentrt.runtime.documents import parsed
+from agentrt.runtime.durable.letters import came_of
 from agentrt.store import archive
 from agentrt.store.journal import Journal
-from agentrt.store.rows import PROGRAM
+from agentrt.store.rows import PROGRAM, RunRow
 from agentrt.types import RunId
 
 LETTER: Final = "edit"
 """The kind of letter that holds the document of an edit."""
-
-LOOK_S: Final = 0.2
-"""Seconds between two looks at what became of an edit."""
-
-PATIENCE_S: Final = 10.0
-"""Seconds after which a process that has the run, and has not made the edit, is not waited for any longer."""
 
 EditOutcome: TypeAlias = Literal["applied", "kept"]
 """applied: the run's graph is changed; kept: the edit waits in the journal for a process that goes on with the run."""
 
 
 class Sent(NamedTuple):
-    """An edit on its way. ``seq`` is the number of the run's last entry by then; ``live``: a process has the run."""
+    """An edit on its way. ``seq`` is the number of the run's last entry by then."""
 
     run: RunId
     document: dict[str, Any]
     seq: int
-    live: bool
 
 
 async def send(journal: Journal, run: str, document: Mapping[str, Any] | str, *, now: Callable[[], float]) -> Sent:
@@ -50,7 +44,7 @@ async def send(journal: Journal, run: str, document: Mapping[str, Any] | str, *,
             raise UsageError(f"run {row.id} is done, there is nothing to edit; branch off with `agentrt runs fork`")
         seq = await archive.last_seq(connection, row.id)
         await archive.post(connection, row.id, LETTER, PROGRAM, json.dumps(plain), now())
-        return Sent(row.id, plain, seq, await archive.owner_of(connection, row) is not None)
+        return Sent(row.id, plain, seq)
 
 
 async def outcome(journal: Journal, sent: Sent) -> EditOutcome:
@@ -58,29 +52,17 @@ async def outcome(journal: Journal, sent: Sent) -> EditOutcome:
 
     Raises ``EditRefused`` when it did not, ``UsageError`` when the run was done before.
     """
-    left = PATIENCE_S if sent.live else 0.0
-    while left > 0:
-        async with journal.connect() as connection:
-            made = await _made(connection, sent)
-            row = await archive.find_run(connection, sent.run)
-            live = await archive.owner_of(connection, row) is not None
-        if made:
-            return "applied"
-        if row.status == "done":
-            raise UsageError(f"run {row.id} was done before it could be edited")
-        if not live:
-            break
-        await asyncio.sleep(LOOK_S)
-        left -= LOOK_S
-    return "kept"
+    return await came_of(journal, sent.run, partial(_made, sent)) or "kept"
 
 
-async def _made(connection: AsyncConnection, sent: Sent) -> bool:
+async def _made(sent: Sent, connection: AsyncConnection, row: RunRow) -> EditOutcome | None:
     for entry in await archive.entries_of(connection, sent.run, after=sent.seq):
         data = json.loads(entry.data) if entry.kind == "edited" else {}
         if data.get("document") == sent.document:
             if "refused" in data:
                 reasons = data["refused"]
                 raise EditRefused(f"edit refused, nothing was changed: {'; '.join(reasons)}", reasons=reasons)
-            return True
-    return False
+            return "applied"
+    if row.status == "done":
+        raise UsageError(f"run {row.id} was done before it could be edited")
+    return None

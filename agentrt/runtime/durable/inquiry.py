@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentrt.errors import UsageError
+from agentrt.runtime.durable.letters import came_of
 from agentrt.runtime.questions import Question
 from agentrt.store import archive
 from agentrt.store import questions as store
@@ -17,25 +18,18 @@ from agentrt.store.journal import Journal
 from agentrt.store.rows import RunRow
 from agentrt.types import RunId, StepId
 
-LOOK_S: Final = 0.2
-"""Seconds between two looks at what became of an answer."""
-
-PATIENCE_S: Final = 10.0
-"""Seconds after which a process that has the run, and has not taken the answer, is not waited for any longer."""
-
 Outcome: TypeAlias = Literal["taken", "kept", "late"]
 """taken: the question's step ends with it; kept: it waits in the journal for the process that goes on with the run;
 late: the question was answered otherwise in the meantime."""
 
 
 class Posted(NamedTuple):
-    """An answer on its way. ``seq`` is the number of the run's last entry by then; ``live``: a process has the run."""
+    """An answer on its way. ``seq`` is the number of the run's last entry by then."""
 
     run: RunId
     step: StepId
     letter: int
     seq: int
-    live: bool
 
 
 async def open_questions(journal: Journal, run: str | None = None) -> list[Question]:
@@ -78,7 +72,7 @@ async def post(journal: Journal, question: Question, answer: Any, *, now: Callab
             )
         seq = await archive.last_seq(connection, row.id)
         letter = await store.post(connection, row.id, question.step, {"answer": answer, "by": by}, wall)
-        return Posted(row.id, question.step, letter, seq, await archive.owner_of(connection, row) is not None)
+        return Posted(row.id, question.step, letter, seq)
 
 
 async def outcome(journal: Journal, posted: Posted) -> Outcome:
@@ -86,22 +80,10 @@ async def outcome(journal: Journal, posted: Posted) -> Outcome:
 
     Raises ``UsageError`` saying what does not fit when the program refused it.
     """
-    left = PATIENCE_S if posted.live else 0.0
-    while left > 0:
-        async with journal.connect() as connection:
-            found = await _became(connection, posted)
-            row = await archive.find_run(connection, posted.run)
-            live = await archive.owner_of(connection, row) is not None
-        if found is not None:
-            return found
-        if not live:
-            break
-        await asyncio.sleep(LOOK_S)
-        left -= LOOK_S
-    return "kept"
+    return await came_of(journal, posted.run, partial(_became, posted)) or "kept"
 
 
-async def _became(connection: AsyncConnection, posted: Posted) -> Outcome | None:
+async def _became(posted: Posted, connection: AsyncConnection, _: RunRow) -> Outcome | None:
     for entry in await store.about(connection, posted.run, posted.step):
         data = json.loads(entry.data) if entry.seq > posted.seq else {}
         if entry.kind == "answered" and data.get("letter") == posted.letter:
