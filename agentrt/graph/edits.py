@@ -100,6 +100,10 @@ class Draft:
         """Whether the node is in the graph, or comes into it."""
         return node in self.inserted or self.nodes.get(node.id) is node
 
+    def can_change(self, node: Node) -> bool:
+        """Whether the node has not started."""
+        return node.unstarted or node in self.idle
+
     def before(self, node: Node) -> tuple[Node, ...]:
         """The inputs of a node after the edit."""
         return self.inputs.get(node, node.inputs)
@@ -136,8 +140,9 @@ def _against_inserting(draft: Draft) -> Iterator[str]:
     for node in draft.inserted:
         if node.id in draft.nodes or node.id in taken or node.history:
             yield f"step {node.id!r} is in a graph already; every step needs an id of its own"
-        if node.parent is not None and node.parent.finished:
-            yield f"step {node.id!r} would be a part of {node.parent.id!r}, which has ended"
+        above = node.parent
+        if above is not None and (above.status != "running" or above in draft.idle):
+            yield f"step {node.id!r} would be a part of {above.id!r}, which does not run"
         taken.add(node.id)
 
 
@@ -145,7 +150,7 @@ def _against_changing(draft: Draft) -> Iterator[str]:
     for node in {**draft.dropped, **draft.replaced, **draft.inputs}:
         if not draft.has(node):
             yield f"step {node.id!r} is not in this graph"
-        elif not node.unstarted and node not in draft.idle:
+        elif not draft.can_change(node):
             yield f"step {node.id!r} has started ({node.status}); only steps that have not can be changed"
         elif node in draft.dropped and (node in draft.inputs or node in draft.replaced):
             yield f"step {node.id!r} is dropped, and changed by the same edit"
@@ -169,7 +174,7 @@ def _against_inputs(draft: Draft) -> Iterator[str]:
 def _dangling(draft: Draft) -> Iterator[str]:
     for node in draft.dropped:
         for after in dict.fromkeys((*node.dependents, *draft.inputs)):
-            if after.unstarted and after not in draft.dropped and node in draft.before(after):
+            if draft.can_change(after) and after not in draft.dropped and node in draft.before(after):
                 yield f"step {after.id!r} needs {node.id!r}, which is dropped; rewire it, or drop it too"
 
 
@@ -180,8 +185,8 @@ def _cycles(draft: Draft) -> Iterator[str]:
     queue = list(draft.inputs)
     for node in queue:
         if node.id not in found:
-            waits = draft.before(node) if node.unstarted or node in draft.idle else held.get(node, ())
-            left = [one for one in waits if not one.finished]
+            before = draft.before(node) if draft.can_change(node) else ()
+            left = [one for one in (*before, *held.get(node, ())) if not one.finished]
             found[node.id] = [one.id for one in left]
             queue.extend(left)
     try:

@@ -132,16 +132,14 @@ class Machine(Transitions):
     def edit(self, changes: Sequence[Change], now: float, idle: Collection[Node] = ()) -> list[Instruction]:
         """Change nodes that have not started, all at once; makes the next ``version``.
 
-        ``idle`` nodes were told to start, but the driver holds them back: they count as not started. Raises
-        ``EditRefused`` with every reason against it; nothing has changed then.
+        ``idle`` nodes, of those that need all their inputs, were told to start, but the driver holds them back: they
+        count as not started. Raises ``EditRefused`` with every reason against it; nothing has changed then.
         """
         draft = checked(self.nodes, changes, idle)
         out: list[Instruction] = []
         free: list[Node] = []
         self.version += 1
-        held = [node for node in (*draft.dropped, *draft.inputs) if node in idle]
-        for node in held:
-            self._back(node, now)
+        lanes = [self._back(node, now) for node in (*draft.dropped, *draft.inputs) if node in idle]
         for node in draft.dropped:
             self._leave_queue(node, now)
             self._end(node, "skipped", now)
@@ -156,10 +154,7 @@ class Machine(Transitions):
         for node in draft.inputs:
             if self._link(node, now, out, free) and node.waiting == 0:
                 free.append(node)
-        for node in sorted(free, key=turn):
-            self._ready(node, now, out)
-        for node in held:
-            self._serve(node.lane, now, out)
+        self._ready_together(sorted(free, key=turn), lanes, now, out)
         cut(draft.inputs)
         return out
 

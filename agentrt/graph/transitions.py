@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Final, Literal, NamedTuple
 
@@ -90,8 +90,24 @@ class Transitions:
         if lane is None or lane.free:
             self._start(node, lane, now, out)
         else:
-            self._move(node, "ready", now)
-            heappush(lane.queue, (-node.priority, node.sequence, node))
+            self._wait(node, lane, now)
+
+    def _wait(self, node: Node, lane: Lane, now: float) -> None:
+        self._move(node, "ready", now)
+        heappush(lane.queue, (-node.priority, node.sequence, node))
+
+    def _ready_together(self, nodes: Iterable[Node], lanes: Iterable[str], now: float, out: list[Instruction]) -> None:
+        """Several nodes are ready, and places of some lanes are free: whose turn it is decides, in the queue too."""
+        touched = dict.fromkeys(lanes)
+        for node in nodes:
+            lane = self._lanes.get(node.lane)
+            if lane is None:
+                self._start(node, None, now, out)
+            else:
+                self._wait(node, lane, now)
+                touched[node.lane] = None
+        for name in touched:
+            self._serve(name, now, out)
 
     def _start(self, node: Node, lane: Lane | None, now: float, out: list[Instruction]) -> None:
         self._move(node, "running", now)
@@ -124,14 +140,15 @@ class Transitions:
         node.ended = now
         self.unfinished -= 1
 
-    def _back(self, node: Node, now: float) -> None:
-        """As if a node had never been told to start; its place is given away later."""
+    def _back(self, node: Node, now: float) -> str:
+        """As if a node had never been told to start; gives the lane in which a place is free now."""
         node.status, node.started = "pending", None
         node.attempt -= 1
         node.history.append(("pending", now))
         if node.holds:
             node.holds = False
             self._lanes[node.lane].busy -= 1
+        return node.lane
 
     def _leave_queue(self, node: Node, now: float) -> None:
         if node.status == "ready":

@@ -235,7 +235,7 @@ def test_nothing_is_inserted_into_a_step_that_has_ended() -> None:
     agent = bench.add("agent")
     bench.tell("finish", agent)
     reasons = refused(bench, Insert(new("late", parent=agent)))
-    assert reasons == ("step 'late' would be a part of 'agent', which has ended",)
+    assert reasons == ("step 'late' would be a part of 'agent', which does not run",)
 
 
 @pytest.mark.parametrize("event", ["fail", "cancelled", "decline"])

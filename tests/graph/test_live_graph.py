@@ -135,12 +135,17 @@ class Judge:
 
     # -- what an edit may do ---------------------------------------------------------------------------------
 
-    def refuses(self, changes: list[Change]) -> bool:
+    def back(self, name: str) -> None:
+        """As if the node had not been told to start."""
+        node = self.nodes[name]
+        node.status, node.holds, node.starts = "pending", False, node.starts - 1
+
+    def refuses(self, changes: list[Change], idle: set[str]) -> bool:
         inserted, dropped, inputs, replaced = after_all(changes)
         if any(name in self.nodes for name in inserted) or len(set(inserted)) < len(inserted):
             return True
         changed = (set(inputs) | dropped | replaced) - set(inserted)
-        if any(not self.nodes[name].unstarted for name in changed) or dropped & (set(inputs) | replaced):
+        if any(not self.nodes[name].unstarted for name in changed - idle) or dropped & (set(inputs) | replaced):
             return True
         new = {node.id: node for node in (one for change in changes for one in nodes_of(change))}
         known = {
@@ -152,7 +157,7 @@ class Judge:
             any(self.bad_input(name, one) for name, some in inputs.items() for one in some if one not in inserted)
             or any(set(some) & dropped for name, some in final.items() if name not in dropped)
             or any(self.starved(known[name], some, inserted) for name, some in inputs.items())
-            or self.ended_parent(inserted, new)
+            or self.resting_parent(inserted, new, idle)
             or self.cyclic(final, {name: new[name].parent for name in inserted})
         )
 
@@ -168,9 +173,9 @@ class Judge:
         can = [one for one in inputs if one in inserted or self.nodes[one].status not in LOST]
         return need is not None and len(can) < need
 
-    def ended_parent(self, inserted: list[str], new: dict[StepId, Node]) -> bool:
-        parents = [new[StepId(name)].parent for name in inserted]
-        return any(parent is not None and self.nodes[parent.id].status in FINISHED for parent in parents)
+    def resting_parent(self, inserted: list[str], new: dict[StepId, Node], idle: set[str]) -> bool:
+        parents = [parent.id for name in inserted if (parent := new[StepId(name)].parent) is not None]
+        return any(self.nodes[name].status != "running" or name in idle for name in parents)
 
     def cyclic(self, final: dict[str, list[str]], parents: dict[str, Node | None]) -> bool:
         """Steps wait for their inputs, and what holds steps waits for those."""
@@ -376,14 +381,19 @@ class LiveGraph(RuleBasedStateMachine):
     def edit(self, data: st.DataObject) -> None:
         """Mostly sensible changes, some that cannot be made: a started node, a lost input, an id twice."""
         careful = data.draw(st.integers(0, 4)) > 0
+        first_time = [name for name in self._can_end() if self._may_be_idle(self.judge.nodes[name])]
+        idle = set(data.draw(st.lists(st.sampled_from(first_time), max_size=2)) if first_time else ())
         changes: list[Change] = []
         fresh: list[Node] = []
         for _ in range(data.draw(st.integers(1, 4))):
-            changes += self._changes(data, careful, fresh)
-        self._judge_edit(changes)
+            changes += self._changes(data, careful, fresh, idle)
+        self._judge_edit(changes, idle)
 
-    def _changes(self, data: st.DataObject, careful: bool, fresh: list[Node]) -> list[Change]:
-        unstarted = [name for name, node in self.judge.nodes.items() if node.unstarted]
+    def _may_be_idle(self, node: Expected) -> bool:
+        return node.starts == 1 and node.need is None
+
+    def _changes(self, data: st.DataObject, careful: bool, fresh: list[Node], idle: set[str]) -> list[Change]:
+        unstarted = [name for name, node in self.judge.nodes.items() if node.unstarted or name in idle]
         names = unstarted if careful else list(self.judge.nodes)
         known = [*self._known(useful=careful), *fresh]
         kind = data.draw(st.sampled_from(["insert", "drop", "rewire", "split", "replace"] if names else ["insert"]))
@@ -414,24 +424,32 @@ class LiveGraph(RuleBasedStateMachine):
                 changes.append(Rewire(after, (*others, *data.draw(st.lists(st.sampled_from(known), max_size=1)))))
         return changes
 
-    def _judge_edit(self, changes: list[Change]) -> None:
-        refuse = self.judge.refuses(changes)
+    def _judge_edit(self, changes: list[Change], idle: set[str]) -> None:
+        """``idle`` nodes were told to start, and the driver holds them back."""
+        refuse = self.judge.refuses(changes, idle)
+        held = {self.machine.nodes[StepId(name)] for name in idle}
+        _, dropped, inputs, _ = after_all(changes)
+        back = [name for name in idle if name in dropped or name in inputs]
         before, version = self._picture(), self.machine.version
-        started = {node: self._traces(node) for node in self.machine.nodes.values() if node.attempt}
+        started = {
+            node: self._traces(node) for node in self.machine.nodes.values() if node.attempt and node.id not in back
+        }
         if refuse:
             with pytest.raises(EditRefused):
-                self.machine.edit(changes, self._now())
+                self.machine.edit(changes, self._now(), held)
             assert self._picture() == before, "a refused edit changes nothing"
             return
-        answered = self.machine.edit(changes, self._now())
+        answered = self.machine.edit(changes, self._now(), held)
         assert self.machine.version == version + 1
         assert {node: self._traces(node) for node in started} == started, "what has started is not touched"
-        dropped = after_all(changes)[1]
+        for name in back:
+            self.judge.back(name)
+            self.started[name] -= 1
         self.judge.apply(changes)
         out = [one for one in answered if not (one.verb == "drop" and one.node.id in dropped)]
         assert {one.node.id for one in answered if one not in out} == dropped
         self._agree(out)
-        self.judge.cut(set(after_all(changes)[2]))
+        self.judge.cut(set(inputs))
 
     def _traces(self, node: Node) -> tuple[object, ...]:
         return node.status, node.inputs, node.attempt, node.started, node.ended, node.because, tuple(node.history)
