@@ -96,7 +96,7 @@ class EditDocument(_Part):
     parent: str | None = None
 
 
-def parsed(document: Mapping[str, Any] | str) -> EditDocument:
+def parsed(document: Mapping[str, Any] | str | EditDocument) -> EditDocument:
     """The document, as JSON text or parsed. Raises ``ConfigError`` saying where it is no such document."""
     try:
         if isinstance(document, str):
@@ -111,7 +111,7 @@ def parsed(document: Mapping[str, Any] | str) -> EditDocument:
 def applied(
     run: Run[Any],
     root: Handle[Any],
-    document: Mapping[str, Any] | str,
+    document: Mapping[str, Any] | str | EditDocument,
     steps: Steps | None = None,
     *,
     then: Callable[[], Any] | None = None,

@@ -28,6 +28,7 @@ from agentrt.runtime.wiring import Wiring, taken
 from agentrt.types import ModelRequest, RunId, RunStatus, StepId, StepStatus
 
 if TYPE_CHECKING:
+    from agentrt.runtime.documents import EditDocument
     from agentrt.runtime.durable.log import RunLog
     from agentrt.runtime.kv.tracker import Tracker
     from agentrt.runtime.runtime import Runtime
@@ -229,7 +230,7 @@ class Run(Generic[T]):
 
     def edit(
         self,
-        document: Mapping[str, Any] | str,
+        document: Mapping[str, Any] | str | EditDocument,
         steps: Mapping[str, Any] | None = None,
         then: Callable[[], Any] | None = None,
     ) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 from agentrt.errors import ProgramError
 from agentrt.runtime import Handle, outside_a_run, owner
-from agentrt.runtime.documents import parsed, taken_over
+from agentrt.runtime.documents import EditDocument, parsed, taken_over
 from agentrt.runtime.editing import Editing
 from agentrt.sdk.steps import Step
 
@@ -85,6 +85,6 @@ class GraphEdit:
         """
         self._editing.split(handle, parts, None if by is None else by.spec)
 
-    def apply(self, document: Mapping[str, Any] | str) -> dict[str, Handle[Any]]:
+    def apply(self, document: Mapping[str, Any] | str | EditDocument) -> dict[str, Handle[Any]]:
         """Take over the changes of a document, as a planner writes it; gives the steps that it names."""
         return taken_over(self._editing, parsed(document))

@@ -14,7 +14,8 @@ from agentrt import Agent, Handle, RunResult, Runtime, any_of, edit, n_of, progr
 from agentrt.errors import ConfigError, EditRefused, ProgramError, StepSkipped
 from agentrt.events import GraphChange, GraphEdited, StepAdded, StepStarted
 from agentrt.executors import OpenAIExecutor, SGLangExecutor
-from agentrt.testing import ScriptedServer, say
+from agentrt.runtime.documents import EditDocument
+from agentrt.testing import ScriptedServer, say, say_json
 
 from .conftest import Watched
 from .test_hints import ABLE, Plain
@@ -596,6 +597,23 @@ class TestByDocuments:
             return await named["it"]
 
         assert done(await run(main)) == "x"
+
+    async def test_an_agent_writes_the_document(self, gate: Gate) -> None:
+        """A planner whose output is an edit: what it answers is applied as it is."""
+        planner = Agent("planner", output=EditDocument)
+        answer = {"changes": [{"do": "replace", "step": "value#1", "args": ["planned"]}]}
+
+        async def main() -> Any:
+            one = value(gate.step())
+            document = await planner("What now?")
+            async with edit() as change:
+                change.apply(document)
+            gate.open()
+            return await one
+
+        async with ScriptedServer([say_json(answer)]) as server, Runtime(OpenAIExecutor(server.url)) as runtime:
+            result = await runtime.run(program(main))
+        assert done(result) == "planned"
 
     async def test_steps_are_inserted_into_a_running_step(self, gate: Gate) -> None:
         """``parent`` says whose part the new steps are; one that does not run is no parent."""
