@@ -18,9 +18,8 @@ from tests.cli.conftest import Cli
 Write = Callable[[str, str], Path]
 
 _MODEL = """
-    import asyncio
     from pydantic import BaseModel
-    from agentrt import Agent, program, tool
+    from agentrt import Agent, program
 
     class Paragraph(BaseModel):
         text: str
@@ -36,6 +35,10 @@ _MODEL = """
     @program
     async def asks_typed() -> str:
         return (await typed("Write about otters.")).text
+"""
+_PLAIN = """
+    import asyncio
+    from agentrt import program, tool
 
     @tool(timeout=0.05)
     async def hangs() -> str:
@@ -59,8 +62,14 @@ _MODEL = """
 
 @pytest.fixture
 def model(write: Write) -> Path:
-    """Programs that meet trouble while they run."""
+    """Programs that ask a model."""
     return write("model.py", _MODEL)
+
+
+@pytest.fixture
+def plain(write: Write) -> Path:
+    """Programs that meet trouble without a model; in a file without agents, so that no engine is started."""
+    return write("plain.py", _PLAIN)
 
 
 def _closed_port() -> int:
@@ -116,24 +125,24 @@ def test_prompt_longer_than_the_context(cli: Cli, model: Path) -> None:
     assert "shorter" in ended.complaint
 
 
-def test_tool_that_hangs(cli: Cli, model: Path) -> None:
+def test_tool_that_hangs(cli: Cli, plain: Path) -> None:
     """A tool over its time: the step, the limit, the option to raise."""
-    ended = cli("run", "model.py:waits")
+    ended = cli("run", "plain.py:waits")
     assert ended.code == 1
     assert "'hangs#1'" in ended.complaint
     assert "0.05 s" in ended.complaint
 
 
-def test_program_that_leaves(cli: Cli, model: Path) -> None:
+def test_program_that_leaves(cli: Cli, plain: Path) -> None:
     """sys.exit inside a program is a failed run, not an exit code of the command."""
-    ended = cli("run", "model.py:leaves")
+    ended = cli("run", "plain.py:leaves")
     assert ended.code == 1
     assert "leaves" in ended.complaint
 
 
-def test_full_disk_inside_a_step(cli: Cli, model: Path) -> None:
+def test_full_disk_inside_a_step(cli: Cli, plain: Path) -> None:
     """A step that meets a full disk fails with the system's words."""
-    ended = cli("run", "model.py:full")
+    ended = cli("run", "plain.py:full")
     assert ended.code == 1
     assert "No space left" in ended.complaint
 
