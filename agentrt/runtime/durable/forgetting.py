@@ -40,7 +40,7 @@ class Forgetter:
     def _forget(self, node: Node) -> None:
         handle = self._handles.get(node)
         if handle is not None:
-            if node.status in ("failed", "skipped") and not handle.observed:
+            if node.status in ("failed", "skipped") and not node.unwanted and not handle.observed:
                 return
             del self._handles[node]
             if handle.parent is not None and handle.parent.scope is not None:
