@@ -39,6 +39,10 @@ _PROGRAM = """
     @program
     async def busy() -> list[object]:
         return [child(), thread(), *[writer(f"{n}") for n in range(3)]]
+"""
+_STUBBORN = """
+    import asyncio
+    from agentrt import program
 
     @program
     async def stubborn() -> None:
@@ -107,8 +111,7 @@ async def test_the_first_signal_cancels_and_leaves_nothing(
 
 async def test_the_second_signal_does_not_wait(write: Callable[[str, str], Path]) -> None:
     """A program that will not be cancelled ends with the second signal, as if it had caught none."""
-    folder = write("busy.py", _PROGRAM).parent
-    process = await start(folder, "busy.py:stubborn")
+    process = await start(write("stubborn.py", _STUBBORN).parent, "stubborn.py")
     await line_with(process.stderr, "running")
     process.send_signal(signal.SIGINT)
     await line_with(process.stderr, "still here")
