@@ -130,19 +130,10 @@ async def _meant(journal: Journal, options: argparse.Namespace) -> tuple[str | N
 
 
 async def _said(question: Question, text: str | None, given: list[str]) -> Any:
-    from agentrt.runtime.forms import fields, read_field
     from agentrt.runtime.terminal import own_terminal
 
     if given:
-        known = {one.name: one for one in fields(question.schema or {})}
-        pairs = [word.partition("=") for word in given]
-        wrong = [name for name, equals, _ in pairs if not equals or name not in known]
-        if wrong or text is not None:
-            raise UsageError(
-                f"--field {wrong[0] if wrong else given[0]}: expected NAME=VALUE, and no other answer; the fields of "
-                f"{question.step!r} are: {', '.join(known) or 'none'}"
-            )
-        return {name: read_field(known[name].schema, value) for name, _, value in pairs}
+        return _filled(question, text, given)
     if text is not None:
         try:
             return question.read(text)
@@ -155,6 +146,21 @@ async def _said(question: Question, text: str | None, given: list[str]) -> Any:
     if answer is None:
         raise UsageError(f"question {question.step!r} was left open")
     return answer
+
+
+def _filled(question: Question, text: str | None, given: list[str]) -> dict[str, Any]:
+    """A form, of its fields one by one."""
+    from agentrt.runtime.forms import fields, read_field
+
+    known = {one.name: one for one in fields(question.schema or {})}
+    pairs = [word.partition("=") for word in given]
+    wrong = [name for name, equals, _ in pairs if not equals or name not in known]
+    if wrong or text is not None:
+        raise UsageError(
+            f"--field {wrong[0] if wrong else given[0]}: expected NAME=VALUE, and no other answer; the fields of "
+            f"{question.step!r} are: {', '.join(known) or 'none'}"
+        )
+    return {name: read_field(known[name].schema, value) for name, _, value in pairs}
 
 
 def _me() -> str:

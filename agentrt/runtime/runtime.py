@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol, Self
 
 from agentrt.errors import ConfigError, ProgramError
 from agentrt.events import Observer
-from agentrt.executors.base import Emit, ModelExecutor
+from agentrt.executors.base import ModelExecutor
 from agentrt.kvcache.policies import Policy
 from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.kv.choosing import desk_of
+from agentrt.runtime.kv.first_token import FirstToken
 from agentrt.runtime.limit import off_the_clock
 from agentrt.runtime.questions import Answerer, Question
 from agentrt.runtime.result import RunResult, plain
@@ -322,28 +323,6 @@ class Runtime:
         for name, executor in self.models.items():
             lanes[MODEL_LANE + name] = executor.limit if executor.limit is not None else llm
         return {lane: places for lane, places in lanes.items() if places is not None}
-
-
-class FirstToken:
-    """An ``Emit`` that notes how many seconds after the request the first text came, ``None`` before that."""
-
-    __slots__ = ("_began", "_clock", "_emit", "after")
-
-    def __init__(self, emit: Emit, clock: Callable[[], float]) -> None:
-        self._emit = emit
-        self._clock = clock
-        self._began = 0.0
-        self.after: float | None = None
-
-    def wait(self) -> None:
-        """The request is sent now."""
-        self._began = self._clock()
-
-    def __call__(self, text: str) -> None:
-        """Take a piece of text and hand it on."""
-        if self.after is None:
-            self.after = self._clock() - self._began
-        self._emit(text)
 
 
 def _journal(journal: Journal | str | Path | None) -> Journal | None:
