@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentrt.cli.journals import is_there, journal_name, with_journal
 from agentrt.cli.output import json_line
 from agentrt.cli.screen import say, status, width
+from agentrt.store.rows import STATUSES
 
 if TYPE_CHECKING:
     from agentrt.store import Journal
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from agentrt.store.rows import OwnerRow, RunRow
     from agentrt.store.views import ShownStep
 
-STATUSES: Final = ("running", "waiting", "done", "failed", "cancelled", "interrupted")
 _LABEL: Final = 10
 _LONGEST_VALUE: Final = 600
 

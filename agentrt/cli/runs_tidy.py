@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.cli.journals import with_journal
 from agentrt.cli.output import json_line
-from agentrt.cli.runs_show import STATUSES, at_least_one
+from agentrt.cli.runs_show import at_least_one
 from agentrt.cli.screen import say
 from agentrt.errors import ConfigError
+from agentrt.store.rows import STATUSES
 
 if TYPE_CHECKING:
     from agentrt.runtime.durable.cancelling import Cancelled

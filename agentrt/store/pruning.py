@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from agentrt.errors import JournalError
 from agentrt.store import archive
 from agentrt.store.journal import Journal
-from agentrt.store.rows import RunRow
-from agentrt.store.views import ShownStatus, status_of
+from agentrt.store.rows import RunRow, ShownStatus
+from agentrt.store.views import status_of
 
 _LOCK_WAIT_S: Final = 10.0
 _CHECKPOINT_EVERY: Final = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from agentrt.types import RunId, RunStatus, StepId
 
@@ -21,6 +21,12 @@ PROGRAM: Final = StepId("")
 
 StoredStatus: TypeAlias = RunStatus
 """``running`` also of a run whose process died; ``waiting`` of one that was put aside until a person answers."""
+
+ShownStatus: TypeAlias = StoredStatus | Literal["interrupted"]
+"""``running`` of a run whose process lives, ``interrupted`` of one whose process died."""
+
+STATUSES: Final[tuple[ShownStatus, ...]] = (*get_args(RunStatus), "interrupted")
+"""All of these."""
 
 
 class Entry(NamedTuple):

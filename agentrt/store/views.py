@@ -8,19 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple
 
 from agentrt.errors import JournalError
 from agentrt.store.codec import KIND
 from agentrt.store.readable import readable
 from agentrt.store.recording import Recorded, Recording
-from agentrt.store.rows import OwnerRow, RunRow, StoredStatus
+from agentrt.store.rows import OwnerRow, RunRow, ShownStatus
 from agentrt.types import StepId, StepKind, StepStatus, Usage
-
-ShownStatus: TypeAlias = StoredStatus | Literal["interrupted"]
-"""``running`` of a run whose process lives, ``interrupted`` of one whose process died."""
-
-STATUSES: Final[tuple[ShownStatus, ...]] = ("running", "waiting", "done", "failed", "cancelled", "interrupted")
 
 _PASSED_ON: Final = ("agentrt.errors:RunFailed", "agentrt.errors:UpstreamFailed")
 """Errors that only tell of the one that caused them."""

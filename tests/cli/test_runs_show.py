@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from agentrt.cli.runs_show import STATUSES
-from agentrt.store import views
 from agentrt.testing.script import say
 from agentrt.testing.server import ScriptedServer
 from tests.cli.conftest import Cli, environment
@@ -73,11 +71,6 @@ def test_list_as_json(do: Cli, here: Path) -> None:
         "steps": 5,
     }
     assert run["seconds"] > 0
-
-
-def test_statuses_are_those_of_the_journal() -> None:
-    """The command line knows every status, without importing what knows them."""
-    assert STATUSES == views.STATUSES
 
 
 def test_show_tells_the_run_and_its_steps(do: Cli, here: Path) -> None:

@@ -14,8 +14,8 @@ from agentrt.errors import RunCancelled, RunTaken
 from agentrt.store import archive
 from agentrt.store.codec import encode
 from agentrt.store.journal import Journal
-from agentrt.store.rows import PROGRAM, Entry, OwnerRow, RunChange, RunRow
-from agentrt.store.views import ShownStatus, status_of
+from agentrt.store.rows import PROGRAM, Entry, OwnerRow, RunChange, RunRow, ShownStatus
+from agentrt.store.views import status_of
 
 LETTER: Final = "cancel"
 """The kind of letter that holds the wish to cancel: ``{"owner": the process it is for}``."""
