@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentrt.errors import EditRefused, ProgramError, StepSkipped
 from agentrt.events import GraphChange
-from agentrt.graph.edits import Change, Drop, Insert, Replace, Rewire, Split, checked
+from agentrt.graph.edits import Change, Drop, Insert, Rewire, checked
 from agentrt.graph.machine import Node
 from agentrt.graph.node import behind_joins
-from agentrt.runtime.arguments import collect, exchanged
 from agentrt.runtime.handle import Handle
+from agentrt.runtime.recalls import Recalls, let_go, taken_by
 from agentrt.runtime.spec import StepSpec
 from agentrt.runtime.wiring import Wiring, is_shared, taken
 from agentrt.store.rows import PROGRAM
@@ -25,29 +23,6 @@ if TYPE_CHECKING:
     from agentrt.runtime.run import Run
 
 _NOTHING: Final[Mapping[str, Any]] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """How a step is to be called. ``after`` are the steps that it only comes after; ``parts`` do its work."""
-
-    spec: StepSpec
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    after: tuple[Node, ...]
-    parts: tuple[Handle[Any], ...] | None = None
-
-    @property
-    def handles(self) -> list[Handle[Any]]:
-        """The handles in the arguments."""
-        found: list[Handle[Any]] = []
-        collect((self.args, dict(self.kwargs)), found)
-        return found
-
-    @property
-    def inputs(self) -> tuple[Node, ...]:
-        """What the step waits for; what is not wanted is waited for no more."""
-        return tuple(dict.fromkeys([*(one.node for one in self.handles if not one.node.unwanted), *self.after]))
 
 
 class Outside(NamedTuple):
@@ -75,8 +50,8 @@ class Editing:
         self._inserted: dict[Handle[Any], None] = {}
         self._dropped: dict[Handle[Any], None] = {}
         self._spared: dict[Handle[Any], None] = {}  # dropped unless they have started
-        self._calls: dict[Handle[Any], Call] = {}
         self._reasons: list[str] = []
+        self._recalls = Recalls(self._reasons)
         self._over = False
 
     # -- changes -----------------------------------------------------------------------------------------------------
@@ -104,37 +79,20 @@ class Editing:
         """In the arguments of the step each of these handles is exchanged for another one, or for a value."""
         self._check_changed(handle)
         self._check(*exchange)
-        call, by_node = self._call(handle), {old.node: new for old, new in exchange.items()}
-        known = {one.node for one in call.handles} | set(call.after)
-        for old in exchange:
-            if old.node not in known:
-                self._reasons.append(f"step {handle.id!r} does not take {old.id!r}")
-        args, kwargs = exchanged((call.args, dict(call.kwargs)), lambda one: by_node.get(one.node, one))
-        news = [by_node.get(node, node) for node in call.after]
-        after = tuple(new.node if isinstance(new, Handle) else new for new in news if isinstance(new, Handle | Node))
-        self._put(handle, replace(call, args=args, kwargs=kwargs, after=after))
+        self._check(*(one for value in exchange.values() for one in _handles_in(handle, value)))
+        self._recalls.rewire(handle, exchange)
 
     def replace(self, handle: Handle[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any] = _NOTHING) -> None:
         """The step is called with these arguments instead."""
         self._check_changed(handle)
-        call = self._call(handle)
-        if handle.node.kind == "join":
-            self._reasons.append(f"step {handle.id!r} is a join; rewire it to other steps")
-            return
-        self._put(handle, self._given(handle, replace(call, parts=None), args, dict(kwargs)))
+        self._check(*_handles_in(handle, (args, dict(kwargs))))
+        self._recalls.replace(handle, args, kwargs)
 
     def split(self, handle: Handle[Any], parts: Sequence[Handle[Any]], by: StepSpec | None = None) -> None:
         """Other steps do the work of the step; it takes the list of their values, or the step ``by`` does so for it."""
         self._check_changed(handle)
         self._check(*parts)
-        call = self._call(handle)
-        if handle.node.kind == "join" or not parts:
-            why = "it is a join" if parts else "it has no parts"
-            self._reasons.append(f"step {handle.id!r} cannot be split: {why}")
-            return
-        if by is not None:
-            call = replace(call, spec=replace(by, name=handle.spec.name))
-        self._put(handle, self._given(handle, replace(call, parts=tuple(parts)), (list(parts),), {}))
+        self._recalls.split(handle, parts, by)
 
     def refuse(self, reason: str) -> None:
         """A reason of the caller's own against the edit: it will not be applied."""
@@ -151,7 +109,7 @@ class Editing:
         self._check_open()
         self._over = True
         machine = self.run.machine
-        if self._inserted or self._dropped or self._spared or self._calls or self._reasons:
+        if self._inserted or self._dropped or self._spared or self._recalls.changed or self._reasons:
             scribe = self._driver.scribe
             decided = scribe.decided(self._who) if scribe is not None and outside is None else None
             self._apply(decided, outside)
@@ -173,11 +131,13 @@ class Editing:
             self.discard(error)
             raise
         self._write(record, decided, outside)
-        before = [one for handle in (*self._calls, *self._dropped) for one in _taken_by(handle)]
-        self._settle()
+        before = [one for handle in (*self._recalls.changed, *self._dropped) for one in taken_by(handle)]
+        self._recalls.settle()
+        for handle in self._dropped:
+            handle.node.error = StepSkipped(f"step {handle.id!r} was taken out of the graph")
         story = tuple(GraphChange(change, handle.id, tuple(one.id for one in nodes)) for change, handle, nodes in said)
         self._driver.edit(changes, list(self._inserted), story, idle)
-        _let_go(before)
+        let_go(before)
 
     def _choose(self, decided: dict[str, Any] | None, idle: Collection[Node]) -> None:
         """Of the steps that are dropped unless they have started: those that have not, or had not before."""
@@ -237,57 +197,18 @@ class Editing:
                 f"the program all of them"
             )
 
-    def _call(self, handle: Handle[Any]) -> Call:
-        """How the step is to be called as far as it is known by now."""
-        known = self._calls.get(handle)
-        if known is not None:
-            return known
-        if handle.done():
-            return Call(handle.spec, (), {}, ())  # it is refused in the end
-        call = Call(handle.spec, handle.args, handle.kwargs, ())
-        there = {one.node for one in call.handles}
-        return replace(call, after=tuple(node for node in _gathered(handle.node) if node not in there))
-
-    def _put(self, handle: Handle[Any], call: Call) -> None:
-        for one in call.handles:
-            self._check(one)
-        if handle.node.kind == "join" and not all(isinstance(one, Handle) for one in call.args):
-            self._reasons.append(f"step {handle.id!r} is a join; it takes steps, no values")
-        self._calls[handle] = call
-
-    def _given(self, handle: Handle[Any], call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        """The call with these arguments; that they do not fit is a reason against the edit."""
-        _, args, kwargs = taken(call.spec, args, kwargs)
-        try:
-            if call.spec.given is not None and not handle.done():
-                args, kwargs = call.spec.given(handle.args, *args, **kwargs)
-            inspect.signature(call.spec.body).bind(*args, **kwargs)
-        except TypeError as error:
-            self._reasons.append(f"step {handle.id!r} cannot be called so: {error}")
-        return replace(call, args=args, kwargs=kwargs)
-
     def _changes(self) -> Iterator[Change]:
-        parts = {part for call in self._calls.values() for part in call.parts or () if part in self._inserted}
+        calls = self._recalls.changed
+        parts = {part for call in calls.values() for part in call.parts or () if part in self._inserted}
         yield from (Insert(one.node) for one in self._inserted if one not in parts)
         yield from (Drop(one.node) for one in self._dropped)
-        for handle, call in self._calls.items():
-            yield self._change(handle, call, parts)
+        yield from self._recalls.changes(parts)
         yield from self._joins()
-
-    def _change(self, handle: Handle[Any], call: Call, new: set[Handle[Any]]) -> Change:
-        inputs = call.inputs
-        if call.parts is not None:
-            parts = tuple(one.node for one in call.parts if one in new)
-            lane = None if call.spec is handle.spec else call.spec.lane
-            return Split(handle.node, parts, tuple(node for node in inputs if node not in parts), lane)
-        if set(inputs) == set(handle.node.inputs):
-            return Replace(handle.node)
-        return Rewire(handle.node, inputs)
 
     def _joins(self) -> Iterator[Change]:
         """Joins that stand for wide inputs let go of what is dropped; who still needs that is asked by name."""
         left: dict[Node, set[Node]] = {}
-        changed = {one.node for one in (*self._calls, *self._dropped)}
+        changed = {one.node for one in (*self._recalls.changed, *self._dropped)}
         for node in (one.node for one in self._dropped):
             for join in filter(is_shared, dict.fromkeys(node.dependents)):
                 left.setdefault(join, set(join.inputs)).discard(node)
@@ -309,25 +230,14 @@ class Editing:
         if self._reasons or reasons:
             raise _refusal([*self._reasons, *reasons])
 
-    def _settle(self) -> None:
-        """What the edit is to the handles: nothing can go wrong any more."""
-        for handle, call in self._calls.items():
-            handle.spec, handle.args, handle.kwargs = call.spec, call.args, dict(call.kwargs)
-            handle.node.kind, handle.node.priority = call.spec.kind, call.spec.priority
-            found = call.handles
-            handle.nested = bool(found) and handle.node.kind != "join"
-            for one in found:
-                one.observed = True
-        for handle in self._dropped:
-            handle.node.error = StepSkipped(f"step {handle.id!r} was taken out of the graph")
-
     def _said(self) -> Iterator[tuple[Any, Handle[Any], tuple[Node, ...]]]:
         """Every change of a step, and the inputs that it has then."""
+        calls = self._recalls.changed
         for handle in self._inserted:
-            yield "insert", handle, self._calls[handle].inputs if handle in self._calls else handle.node.inputs
+            yield "insert", handle, calls[handle].inputs if handle in calls else handle.node.inputs
         for handle in self._dropped:
             yield "drop", handle, ()
-        for handle, call in self._calls.items():
+        for handle, call in calls.items():
             if handle not in self._inserted:
                 same = set(call.inputs) == set(handle.node.inputs)
                 yield "split" if call.parts else "replace" if same else "rewire", handle, call.inputs
@@ -338,20 +248,5 @@ def _refusal(reasons: Iterable[str]) -> EditRefused:
     return EditRefused(f"edit refused, nothing was changed: {'; '.join(told)}", reasons=told)
 
 
-def _gathered(node: Node) -> list[Node]:
-    """The inputs of a node, those behind a join of wide inputs in its place."""
-    found: list[Node] = []
-    for before in node.inputs:
-        found.extend(before.inputs if is_shared(before) else (before,))
-    return found
-
-
-def _taken_by(handle: Handle[Any]) -> list[Handle[Any]]:
-    return Call(handle.spec, handle.args, handle.kwargs, ()).handles
-
-
-def _let_go(handles: Iterable[Handle[Any]]) -> None:
-    """Some steps were taken by others: where nobody takes one any more, its failure is the program's again."""
-    for one in handles:
-        if not one.done() and all(after.finished for after in one.node.dependents):
-            one.observed = False
+def _handles_in(step: Handle[Any], value: Any) -> list[Handle[Any]]:
+    return taken(step.spec, (value,), {})[0]

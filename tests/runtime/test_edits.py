@@ -387,11 +387,15 @@ class TestRefused:
 
         async def main() -> Any:
             one = value(gate.step())
+            around: list[Any] = []
+            around.append(around)
             async with edit() as change:
                 with pytest.raises(ProgramError, match="got 'x' for a step"):
                     change.drop("x")  # type: ignore[arg-type]
                 with pytest.raises(ProgramError, match="expected a step or an agent"):
                     change.insert(lambda: 1)  # type: ignore[arg-type,return-value]
+                with pytest.raises(ProgramError, match="contains itself"):
+                    change.replace(one, around)
                 with pytest.raises(ProgramError, match="no step of run"):
                     change.rewire(one, {one.run.step("gate#1"): one.parent})
             with pytest.raises(ProgramError, match="this edit has ended"):
