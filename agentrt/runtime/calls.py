@@ -34,7 +34,7 @@ def call(
 
 
 def join(spec: StepSpec, inputs: tuple[Handle[Any], ...], need: int | None, depth: int = 2) -> Handle[Any]:
-    """Join steps from the code of a running program; ``spec.landing`` makes the value of those that are needed.
+    """Join steps from the code of a running program; ``spec.value_of`` makes the value of those that are needed.
 
     Raises what ``call`` raises.
     """

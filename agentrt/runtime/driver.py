@@ -132,8 +132,8 @@ class Driver:
         """The step has its result: hand it on. Nothing happens when it was left behind meanwhile."""
         if handle.node.finished:
             return
-        landing = handle.spec.landing
-        value = outcome if landing is None else landing(outcome, *handle.args)
+        value_of = handle.spec.value_of
+        value = outcome if value_of is None else value_of(outcome, *handle.args)
         instructions = self._machine.finish(handle.node, self._now())
         handle.settle(value)
         self._feed.ended(handle.node)
@@ -185,9 +185,9 @@ class Driver:
 
     def _joined(self, handle: Handle[Any]) -> list[Instruction]:
         node, by_node = handle.node, {one.node: one for one in handle.args}
-        assert handle.spec.landing is not None, "a join that was called makes its value of others"
+        assert handle.spec.value_of is not None, "a join that was called makes its value of others"
         try:
-            value = handle.spec.landing([by_node[before] for before in node.inputs])
+            value = handle.spec.value_of([by_node[before] for before in node.inputs])
         except StepSkipped as error:
             instructions = self._machine.decline(node, self._now())
             refuse(handle, error)

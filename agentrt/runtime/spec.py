@@ -29,7 +29,7 @@ class StepSpec:
 
     ``lane`` names whose places it takes; ``retries`` are attempts after the first, for errors that ``retry_on``
     accepts, the ``n``-th after ``backoff * 2**(n-1)`` seconds; ``timeout`` is in seconds for each attempt; larger
-    ``priority`` is sooner; ``siblings`` says what becomes of a failed program's other steps. ``landing`` makes the
+    ``priority`` is sooner; ``siblings`` says what becomes of a failed program's other steps. ``value_of`` makes the
     step's value of what its body returned and its arguments; it is called also when the body was not run, because a
     journal has what it returned. ``idempotent`` says whether it may run again after a crash: ``False`` if only when
     that is asked for, ``None`` if nothing was said. ``given`` makes the body's arguments, of those that it has, for a
@@ -46,7 +46,7 @@ class StepSpec:
     timeout: float | None = None
     priority: int = 0
     siblings: Siblings = "cancel"
-    landing: Callable[..., Any] | None = None
+    value_of: Callable[..., Any] | None = None
     idempotent: bool | None = None
     given: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
 

@@ -233,13 +233,13 @@ def _spec(settings: Settings, options: AgentOptions) -> StepSpec:
     if not settings.tools:
         return changed(
             StepSpec(
-                settings.name, "llm", single(settings), lane, retries=2, retry_on=passing, landing=grown, given=_given
+                settings.name, "llm", single(settings), lane, retries=2, retry_on=passing, value_of=grown, given=_given
             ),
             cast("Options", own),
         )
     timeout = own.pop("timeout", None)
     turn = StepSpec(f"{settings.name}.turn", "llm", turn_body(settings), lane, retries=2, retry_on=passing)
-    whole = StepSpec(settings.name, "agent", loop(settings, changed(turn, cast("Options", own))), landing=grown)
+    whole = StepSpec(settings.name, "agent", loop(settings, changed(turn, cast("Options", own))), value_of=grown)
     return replace(whole, timeout=cast("float | None", timeout), given=_given)
 
 

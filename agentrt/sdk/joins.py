@@ -44,7 +44,7 @@ def when(handle: Handle[T], condition: Callable[[T], bool]) -> Handle[T]:
     all that the step takes is. The condition is asked once, when the value is there, and again when a run is replayed.
     """
     return join(
-        StepSpec("when", "join", _never, landing=partial(_judged, condition)), _handles("when", (handle,)), None
+        StepSpec("when", "join", _never, value_of=partial(_judged, condition)), _handles("when", (handle,)), None
     )
 
 
@@ -59,12 +59,12 @@ def _some(
     if not 1 <= need <= len(known):
         raise ConfigError(f"{name}: {need} of {len(known)} steps: expected at least 1, and as many steps")
 
-    def landing(done: Sequence[Handle[Any]]) -> Any:
+    def value_of(done: Sequence[Handle[Any]]) -> Any:
         if cancel_rest:  # soon: what is cancelled may be about to start
             done[0].run.loop.call_soon(_cancel, set(known).difference(done))
         return value(done)
 
-    return join(StepSpec(name, "join", _never, landing=landing), known, need, depth=3)
+    return join(StepSpec(name, "join", _never, value_of=value_of), known, need, depth=3)
 
 
 def _handles(name: str, given: tuple[Handle[Any], ...]) -> tuple[Handle[Any], ...]:

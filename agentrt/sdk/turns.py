@@ -76,7 +76,7 @@ class Said:
 
 
 def grown(said: Said, context: Context, *_: object) -> Any:
-    """The landing of an agent's call: the context grows by it."""
+    """The value of an agent's call: the context grows by it."""
     context.said = (*context.said, *said.more)
     return said.value
 
