@@ -85,7 +85,8 @@ def fingerprint() -> str:
 
 def install(dev: bool) -> int:
     """Build the environment, then write its marker."""
-    uv = [str(PYTHON), "-m", "uv", "pip", "install", "--python", str(PYTHON), "--editable", str(ROOT)]
+    uv = [str(PYTHON), "-m", "uv", "pip", "install", "--compile-bytecode", "--python", str(PYTHON)]
+    uv += ["--editable", str(ROOT)]
     steps = [
         ("an environment in .venv", [sys.executable, "-m", "venv", str(VENV)]),
         ("the installer", [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv>=0.8"]),
