@@ -432,7 +432,9 @@ class LiveGraph(RuleBasedStateMachine):
         back = [name for name in idle if name in dropped or name in inputs]
         before, version = self._picture(), self.machine.version
         started = {
-            node: self._traces(node) for node in self.machine.nodes.values() if node.attempt and node.id not in back
+            node: self._traces(node)
+            for node in self.machine.nodes.values()  # but what waits for a place once more, which it may get now
+            if node.attempt and node.id not in back and node.status != "ready"
         }
         if refuse:
             with pytest.raises(EditRefused):
@@ -441,7 +443,10 @@ class LiveGraph(RuleBasedStateMachine):
             return
         answered = self.machine.edit(changes, self._now(), held)
         assert self.machine.version == version + 1
-        assert {node: self._traces(node) for node in started} == started, "what has started is not touched"
+        given = {one.node for one in answered if one.verb == "start"} & queued  # a place that the edit made free
+        assert all(node.inputs == started[node][1] for node in given), "what has started keeps its inputs"
+        untouched = {node: traces for node, traces in started.items() if node not in given}
+        assert {node: self._traces(node) for node in untouched} == untouched, "what has started is not touched"
         for name in back:
             self.judge.back(name)
             self.started[name] -= 1
