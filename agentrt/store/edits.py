@@ -16,6 +16,7 @@ class Edits:
     def __init__(self) -> None:
         self.rewired: dict[StepId, list[StepId]] = {}
         self._made: dict[StepId, list[tuple[int, dict[str, Any]]]] = {}
+        self._outside: list[tuple[int, dict[str, Any]]] = []
 
     def take(self, entry: Entry) -> bool:
         """Note one. Whether it came from outside and was applied: then it has to be made again at the same point."""
@@ -25,12 +26,18 @@ class Edits:
         if "refused" in data:
             return False
         self.rewired |= {step: inputs for change, step, inputs in data["changes"] if change != "drop"}
+        if "document" in data:
+            self._outside.append((entry.seq, data))
         return "document" in data
 
     def made_by(self, maker: StepId, number: int, since: int) -> dict[str, Any] | None:
         """What became of the ``number``-th edit, 1 first, that a step made after the entry ``since``."""
         made = [data for seq, data in self._made.get(maker, ()) if seq > since]
         return made[number - 1] if number <= len(made) else None
+
+    def touched_since(self, seq: int) -> set[StepId]:
+        """The steps that edits from outside after an entry made or changed."""
+        return {step for at, data in self._outside if at > seq for _, step, _ in data["changes"]}
 
 
 def still_of_use(entry: Entry, finished: set[StepId]) -> dict[str, Any]:

@@ -162,8 +162,9 @@ def _to_make_again(recording: Recording) -> set[StepId]:
 def _without(recording: Recording, step: StepId) -> list[Entry]:
     """The entries that do not depend on a step: of neither it, nor what came of it."""
     _known(recording, [step])
-    gone, reopened = _came_of(recording, step), {*ancestors(step), *recording.failed_for_good}
     called = recording.steps[step].called.seq
+    gone = _came_of(recording, step, recording.edits.touched_since(called))
+    reopened = {*ancestors(step), *recording.failed_for_good}
     delivered = {(entry.kind, entry.seq) for _, entry in recording.handed}
     kept, handed = [], [0]  # after so many deliveries of the old run, so many of the new one
     for entry in recording.entries:
@@ -180,9 +181,12 @@ def _without(recording: Recording, step: StepId) -> list[Entry]:
     return kept
 
 
-def _came_of(recording: Recording, step: StepId) -> set[StepId]:
-    """The step and everything after it: by data, by what the program had awaited, or inside one of these."""
-    gone = {step}
+def _came_of(recording: Recording, step: StepId, touched: Collection[StepId]) -> set[StepId]:
+    """The step and everything after it: by data, by what the program had awaited, or inside one of these.
+
+    The same of the steps ``touched`` by edits that the fork does not have.
+    """
+    gone = {step, *touched}
     above = set(ancestors(step))
     called = recording.steps[step].called.seq
     again: dict[str, int] = {}  # where those around it were begun anew after it

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.errors import AgentrtError, InDoubt, JournalError, StepError, UsageError
+from agentrt.graph.machine import InvalidTransition
 from agentrt.runtime.durable.landings import SETTLE_ROUNDS
 from agentrt.store.codec import restore
 from agentrt.store.recording import Recorded
@@ -150,7 +151,11 @@ class Replayer:
             return
         self._ticking = False
         if not self._closed:
-            self._go_on()
+            try:
+                self._go_on()
+            except InvalidTransition as error:  # the program has not brought the graph to where it was
+                run = self._replay.recording.run.id
+                self._fail(JournalError(f"run {run} cannot go on: its journal tells of a step what cannot be: {error}"))
 
     def _go_on(self) -> None:
         if self._driver.closing:

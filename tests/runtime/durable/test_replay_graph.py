@@ -240,6 +240,26 @@ async def test_a_fork_follows_the_edges_of_edits(cuts: Callable[..., Cutter]) ->
     assert {step for step, _ in second.ran} == {"add#4", "whole#2"}
 
 
+async def test_a_fork_is_without_what_later_edits_from_outside_did(cuts: Callable[..., Cutter]) -> None:
+    """What others changed after the step was called is not changed in the fork: it goes as the program says."""
+    runs = cuts(kv="none")
+    document = {
+        "changes": [
+            {"do": "insert", "step": "add", "args": [{"$step": "hold#1"}, 100], "as": "more"},
+            {"do": "rewire", "step": "add#2", "inputs": {"add#1": "more"}},
+        ]
+    }
+    async with Runtime({}, journal=runs.journal, kv="none") as runtime:
+        going = runtime.start(edited_from_outside)
+        await turns(3)
+        going.edit(document)
+        assert (await going).output == [102, 7, 7]
+        fork = await runtime.fork(going.id, "add#1")
+    second = await runs.resume(edited_from_outside, fork)
+    assert second.result.output == [3, 7, 7]
+    assert "hold#1" not in dict(second.ran)
+
+
 OTHERS: list[Handle[Any]] = []
 
 
