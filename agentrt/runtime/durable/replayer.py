@@ -69,6 +69,7 @@ class Replayer:
         self._next = about_to_happen(driver.loop)
         self._ticking = False
         self._closed = False
+        self._ended = False  # the program has
         self._progress = 0
         self._at = 0.0
 
@@ -131,6 +132,7 @@ class Replayer:
 
     def ended(self) -> None:
         """The program has ended."""
+        self._ended = True
         try:
             self._replay.ended()
         except JournalError as error:
@@ -207,6 +209,8 @@ class Replayer:
         """Wait for a call that came after something that is no step: a sleep, a file, the network."""
         patience = SHORT_PATIENCE_S if self._replay.news else PATIENCE_S
         wait = max(0.0, self._replay.next_at - self._at) + patience
+        if self._ended:  # only what it left running can still call something
+            wait = SHORT_PATIENCE_S
         self._look(self._driver.loop.time() + wait, self._progress)
 
     def _look(self, until: float, progress: int) -> None:
@@ -221,7 +225,7 @@ class Replayer:
             self._too_late()
 
     def _too_late(self) -> None:
-        if not (self._replay.strict or self._held or self._replay.news):
+        if not (self._replay.strict or self._held or self._replay.news or self._ended):
             self._watch()  # the program is about something else, and nothing waits for it
             return
         try:

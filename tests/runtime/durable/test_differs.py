@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -147,6 +148,18 @@ async def test_what_is_new_after_the_end_of_the_recording_is_no_difference(runs:
     run = await runs.cut(first.recording, len(first.recording.entries) - 1)
     then = await runs.resume(changing(longer), run)
     assert (then.result.output, then.ran) == ((3, "MILK"), [("fetch#2", 1)])
+
+
+async def test_a_failed_step_may_be_left_out_at_the_end(runs: Cutter) -> None:
+    """A run that failed in its last step is done without it, when the program does not call it any more."""
+
+    async def failing() -> Any:
+        return await before(), await store(None)  # type: ignore[arg-type]
+
+    first = await runs.run(changing(failing))
+    assert first.result.status == "failed"
+    then = await asyncio.wait_for(runs.resume(changing(before), first.result.id), 10)
+    assert (then.result.output, then.ran) == (3, [])
 
 
 async def test_recorded_results_are_taken_when_asked_to(runs: Cutter, caplog: pytest.LogCaptureFixture) -> None:
