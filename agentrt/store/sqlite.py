@@ -207,6 +207,7 @@ def _prepare(path: Path) -> None:
     with engine.connect() as connection:
         raw = connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection), "made above"
+        raw.execute("PRAGMA page_size=1024")  # of a new file: each commit writes whole pages, and most are small
         _wal(raw)
         if schema.current(connection):
             return  # nobody is waited for
