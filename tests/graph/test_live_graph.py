@@ -285,7 +285,7 @@ class LiveGraph(RuleBasedStateMachine):
         need = data.draw(st.none() | st.integers(1, len(inputs))) if inputs else None
         running = self._names("running")
         parent = data.draw(st.none() | st.sampled_from(running)) if running else None
-        if data.draw(st.integers(0, 3)) == 0:
+        if data.draw(st.integers(0, 3)) == 0 and name not in self.judge.nodes:  # else it is a twin, to be refused
             self.strict.add(name)
         return Node(
             StepId(name),
