@@ -6,10 +6,14 @@ raises is logged and dropped, it never breaks the run it watches.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from agentrt.types import RunId, RunStatus, StepId, StepKind, StepStatus, Usage
+from agentrt.types import RunId, RunStatus, SessionId, StepId, StepKind, StepStatus, Usage
+
+TurnPhase: TypeAlias = Literal["queued", "prefill", "decode"]
+"""queued: held back, for room in the engine's pool or for another turn that computes its prefix; prefill: the engine
+has it, and has said nothing yet; decode: its text comes."""
 
 
 class RunStarted(NamedTuple):
@@ -52,6 +56,26 @@ class StepText(NamedTuple):
     text: str
 
 
+class TurnSent(NamedTuple):
+    """A step asks a model something. ``session`` is the context of ``agent`` that the turn belongs to, if to any."""
+
+    run: RunId
+    at: float
+    step: StepId
+    model: str
+    agent: str
+    session: SessionId | None
+
+
+class TurnMoved(NamedTuple):
+    """A turn enters another phase."""
+
+    run: RunId
+    at: float
+    step: StepId
+    phase: TurnPhase
+
+
 class StepRetried(NamedTuple):
     """An attempt failed and another follows after ``delay`` seconds."""
 
@@ -91,6 +115,35 @@ class GraphEdited(NamedTuple):
     changes: tuple[GraphChange, ...]
 
 
+class HintsSent(NamedTuple):
+    """An engine was told these hints on contexts of this run: as JSON, as ``Hint.to_wire`` makes it, without token ids
+    and tenants."""
+
+    run: RunId
+    at: float
+    model: str
+    hints: tuple[Mapping[str, Any], ...]
+
+
+class KvSampled(NamedTuple):
+    """What an engine said of its KV cache: one scheduler's answer to ``GET /agentrt/kv``, with the subjects of this
+    run only."""
+
+    run: RunId
+    at: float
+    model: str
+    state: Mapping[str, Any]
+
+
+class RunResumed(NamedTuple):
+    """Another process goes on with the run; the steps ``again`` count as not finished. ``wall`` is the time of day."""
+
+    run: RunId
+    at: float
+    wall: float
+    again: tuple[StepId, ...]
+
+
 class RunEnded(NamedTuple):
     """Nothing of the run is left running."""
 
@@ -100,5 +153,19 @@ class RunEnded(NamedTuple):
     error: str | None
 
 
-Event: TypeAlias = RunStarted | StepAdded | StepStarted | StepText | StepRetried | StepEnded | GraphEdited | RunEnded
+Note: TypeAlias = StepText | TurnMoved | HintsSent | KvSampled
+"""What only those want to know who watch: a journal keeps it beside its entries, and may lose it."""
+
+Event: TypeAlias = (
+    RunStarted
+    | StepAdded
+    | StepStarted
+    | TurnSent
+    | StepRetried
+    | StepEnded
+    | GraphEdited
+    | RunResumed
+    | RunEnded
+    | Note
+)
 Observer: TypeAlias = Callable[[Event], None]

@@ -8,15 +8,20 @@ from typing import Any, Final
 
 from agentrt.events import (
     Event,
+    GraphEdited,
     RunEnded,
+    RunResumed,
     RunStarted,
     StepAdded,
     StepEnded,
     StepRetried,
     StepStarted,
     StepText,
+    TurnMoved,
+    TurnPhase,
+    TurnSent,
 )
-from agentrt.types import FINISHED, RunId, RunStatus, StepId, StepKind, StepStatus, Usage
+from agentrt.types import FINISHED, RunId, RunStatus, SessionId, StepId, StepKind, StepStatus, Usage
 
 TAIL: Final = 400
 """How many characters of a step's streamed text are kept: what fits a line of the widest terminal, and some."""
@@ -63,8 +68,21 @@ class GroupView:
 
 
 @dataclass(slots=True)
+class TurnView:
+    """One model turn: whom it asks, and when it entered each phase, of all attempts, in seconds since the run started."""
+
+    model: str
+    agent: str
+    session: SessionId | None
+    phases: list[tuple[float, TurnPhase]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class StepView:
-    """One step as seen so far. Times are seconds since the run started; ``tail`` is the end of its streamed text."""
+    """One step as seen so far. Times are seconds since the run started; ``tail`` is the end of its streamed text.
+
+    ``turn`` is what is known of it as a model turn, ``None`` for all else.
+    """
 
     id: StepId
     name: str
@@ -84,6 +102,7 @@ class StepView:
     tail: str = ""
     path: tuple[str, ...] = ()
     children: list[StepView] = field(default_factory=list)
+    turn: TurnView | None = None
 
     @property
     def finished(self) -> bool:
@@ -131,10 +150,16 @@ class RunView:
                 self._ended(event)
             case StepRetried():
                 self._retried(event)
+            case TurnSent() | TurnMoved():
+                self._turned(event)
             case RunStarted(run, program, inputs, wall):
                 self.id, self.program, self.inputs, self.wall = run, program, inputs, wall
             case RunEnded():
                 self.status, self.error, self.last = event.status, event.error, event.at
+            case GraphEdited():
+                self._edited(event)
+            case RunResumed():
+                self._resumed(event)
 
     @property
     def ended(self) -> bool:
@@ -182,7 +207,7 @@ class RunView:
             event.step, event.name, event.kind, event.parent, event.inputs, event.after, depth, added=event.at
         )
         self.steps[event.step] = step
-        self.last = event.at
+        self.last = max(self.last, event.at)
         if event.kind == "join":
             return
         (above.children if above else self.roots).append(step)
@@ -213,7 +238,36 @@ class RunView:
         step = self.steps.get(event.step)
         if step is not None:
             step.tail = (step.tail + event.text)[-TAIL:]
-            self.last = event.at
+            self.last = max(self.last, event.at)
+
+    def _turned(self, event: TurnSent | TurnMoved) -> None:
+        step = self.steps.get(event.step)
+        if step is None:
+            return
+        if isinstance(event, TurnMoved):
+            if step.turn is not None:
+                step.turn.phases.append((event.at, event.phase))
+        elif step.turn is None:
+            step.turn = TurnView(event.model, event.agent, event.session)
+        self.last = max(self.last, event.at)
+
+    def _edited(self, event: GraphEdited) -> None:
+        for change in event.changes:
+            step = self.steps.get(change.step)
+            if step is not None and change.change in ("rewire", "insert", "split"):
+                step.inputs = change.inputs
+        self.last = max(self.last, event.at)
+
+    def _resumed(self, event: RunResumed) -> None:
+        """What was not finished, and what ended the run before, is open again."""
+        self.status, self.error, self.last = "running", None, event.at
+        again = set(event.again)
+        for step in self.steps.values():
+            if step.id in again or not step.finished:
+                self.usage -= step.usage
+                step.started = step.ended = step.error = None
+                step.usage = NO_TOKENS
+                self._move(step, "pending", event.at)
 
     def _retried(self, event: StepRetried) -> None:
         step = self.steps.get(event.step)
@@ -232,7 +286,7 @@ class RunView:
         self._move(step, event.status, event.at)
 
     def _move(self, step: StepView, status: StepStatus, at: float) -> None:
-        self.last = at
+        self.last = max(self.last, at)
         if step.kind != "join":
             self._count(step, step.status, status)
         step.status = status
