@@ -69,7 +69,7 @@ class GroupView:
 
 @dataclass(slots=True)
 class TurnView:
-    """One model turn: whom it asks, and when it entered each phase, of all attempts, in seconds since the run started."""
+    """One model turn: whom it asks, and when it entered its phases, of all attempts, in seconds since the run started."""
 
     model: str
     agent: str
@@ -150,16 +150,21 @@ class RunView:
                 self._ended(event)
             case StepRetried():
                 self._retried(event)
-            case TurnSent() | TurnMoved():
-                self._turned(event)
             case RunStarted(run, program, inputs, wall):
                 self.id, self.program, self.inputs, self.wall = run, program, inputs, wall
             case RunEnded():
                 self.status, self.error, self.last = event.status, event.error, event.at
+            case TurnSent() | TurnMoved() | GraphEdited() | RunResumed():
+                self._rarer(event)
+
+    def _rarer(self, event: TurnSent | TurnMoved | GraphEdited | RunResumed) -> None:
+        match event:
             case GraphEdited():
                 self._edited(event)
             case RunResumed():
                 self._resumed(event)
+            case _:
+                self._turned(event)
 
     @property
     def ended(self) -> bool:

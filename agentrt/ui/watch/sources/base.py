@@ -1,0 +1,78 @@
+"""The contract of everything a run can be watched from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from agentrt.events import Event
+from agentrt.types import RunId, StepId
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """How a run stands. ``status`` is a ``ShownStatus``; ``wall`` is when it began, in seconds since the epoch.
+
+    ``now`` is how long it has gone on, in seconds, by the clock of who watches; of one that ended, how long it took.
+    ``live``: a process has it, or one may be starting it.
+    """
+
+    id: RunId
+    program: str
+    status: str
+    wall: float
+    now: float
+    live: bool
+    error: str | None = None
+    origin: str | None = None
+    target: str = ""
+
+
+class LogLine(NamedTuple):
+    """One line of the log: when (seconds since the run began), of which step (empty: of the run), what, in words."""
+
+    seq: int
+    at: float
+    kind: str
+    step: StepId
+    text: str
+
+
+class StepStory(NamedTuple):
+    """What a source knows of one step beside what its events tell; made for the Step screen.
+
+    ``entries`` and ``notes`` are those of the step, the former with their large texts in their places (``entry_json``);
+    ``messages`` what the model was sent last, whole; ``hints`` those on its context, newest last, as (when, wire).
+    """
+
+    step: StepId
+    entries: Sequence[dict[str, Any]]
+    notes: Sequence[dict[str, Any]]
+    messages: Sequence[dict[str, Any]]
+    tools: Sequence[dict[str, Any]]
+    hints: Sequence[tuple[float, dict[str, Any]]]
+
+
+class RunSource(Protocol):
+    """One run to be watched. Everything may raise ``JournalError``, and can be tried again."""
+
+    async def look(self) -> RunState:
+        """How the run stands now; asked before ``events``, so that the last ones are not missed."""
+        ...
+
+    async def events(self) -> Sequence[Event]:
+        """What has happened since it was asked last, at most some thousands; empty when there is nothing new."""
+        ...
+
+    async def story(self, step: StepId) -> StepStory:
+        """What there is to know of a step."""
+        ...
+
+    async def count(self, find: str = "") -> int:
+        """How many lines the log has, of those that hold ``find`` in any letter case."""
+        ...
+
+    async def lines(self, first: int, most: int, find: str = "") -> Sequence[LogLine]:
+        """Lines of the log from the ``first``-th on, 0 is the oldest, of those that hold ``find``."""
+        ...
