@@ -10,6 +10,7 @@ from agentrt.events import (
     Event,
     GraphChange,
     GraphEdited,
+    Note,
     Observer,
     RunEnded,
     RunStarted,
@@ -18,10 +19,11 @@ from agentrt.events import (
     StepRetried,
     StepStarted,
     StepText,
+    TurnSent,
 )
 from agentrt.graph.machine import Node
 from agentrt.runtime.result import brief
-from agentrt.types import RunId, RunStatus
+from agentrt.types import ModelRequest, RunId, RunStatus, SessionId
 
 _log = logging.getLogger("agentrt")
 
@@ -32,7 +34,7 @@ class Feed:
     An observer that raises is logged and dropped: it never breaks the run. ``root`` is the run itself, no step.
     """
 
-    __slots__ = ("_hushed", "_now", "_observers", "_root", "_run", "forget")
+    __slots__ = ("_hushed", "_now", "_observers", "_root", "_run", "aside", "forget")
 
     def __init__(self, run: RunId, root: Node, observers: Iterable[Observer], now: Callable[[], float]) -> None:
         self._run = run
@@ -41,6 +43,7 @@ class Feed:
         self._now = now
         self._hushed = False
         self.forget: Callable[[Node], None] | None = None  # told last of each node that has ended
+        self.aside: Callable[[Note], None] | None = None  # told of what only those want to know who watch
 
     def attach(self, observer: Observer) -> None:
         """Have one more observer, told of what happens from now on."""
@@ -74,8 +77,20 @@ class Feed:
 
     def text(self, node: Node, text: str) -> None:
         """A running step has a piece of text."""
-        if self._observers and node is not self._root:
-            self._emit(StepText(self._run, self._now(), node.id, text))
+        if node is not self._root:
+            self.note(StepText(self._run, self._now(), node.id, text))
+
+    def sent(self, node: Node, model: str, request: ModelRequest) -> None:
+        """A step asks a model something."""
+        if self._observers:
+            session = None if request.session is None else SessionId(request.session)
+            self._emit(TurnSent(self._run, self._now(), node.id, model, request.agent, session))
+
+    def note(self, note: Note) -> None:
+        """Something that only those want to know who watch."""
+        if self.aside is not None:
+            self.aside(note)
+        self._emit(note)
 
     def retried(self, node: Node, error: BaseException, delay: float) -> None:
         """An attempt failed, another follows."""

@@ -64,12 +64,12 @@ class Gate:
         self._waiters: dict[Ticket | Member, asyncio.Future[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def turn(self, request: ModelRequest, emit: Emit = ignore) -> Turn:
-        """A turn that wants to go through; entering it waits until it may.
+    def turn(self, request: ModelRequest, emit: Emit = ignore, watch: Callable[[Moment], None] | None = None) -> Turn:
+        """A turn that wants to go through; entering it waits until it may. ``watch`` is told what becomes of it.
 
         Waiting counts against no step's time limit. Cancelled there, it gives its place back at once.
         """
-        return Turn(self, request, emit)
+        return Turn(self, request, emit, watch)
 
     @property
     def waiting(self) -> int:
@@ -202,14 +202,16 @@ class Turn:
         "_gate",
         "_member",
         "_session",
+        "_watch",
         "emit",
         "request",
     )
 
-    def __init__(self, gate: Gate, request: ModelRequest, emit: Emit) -> None:
+    def __init__(self, gate: Gate, request: ModelRequest, emit: Emit, watch: Callable[[Moment], None] | None) -> None:
         self.request = request
         self.emit = self._emit = emit
         self._gate = gate
+        self._watch = watch
         self._session = request.session or request.step
         self._characters = 0
         self._before = 0
@@ -229,7 +231,7 @@ class Turn:
         try:
             if self._gate.gang is not None:
                 await self._together(self._gate.gang, chain)
-            self._gate.told(self.request, "goes")
+            self._told("goes")
         except BaseException:
             self._over()
             raise
@@ -251,7 +253,7 @@ class Turn:
         )
         if ticket is None:
             return
-        gate.told(request, "held")
+        self._told("held")
         try:
             await gate.wait(ticket)
         except BaseException:
@@ -267,9 +269,14 @@ class Turn:
         if member is None:
             return
         if member.waits:
-            gate.told(self.request, "following")
+            self._told("following")
             await gate.wait(member)
         self.emit = self._first
+
+    def _told(self, moment: Moment) -> None:
+        self._gate.told(self.request, moment)
+        if self._watch is not None:
+            self._watch(moment)
 
     def _first(self, text: str) -> None:
         """A piece of text, so the prompt has been computed."""

@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from agentrt.errors import AgentrtError, ProgramError, RunCancelled, RunError, RunFailed, RunWaiting
-from agentrt.events import Observer
+from agentrt.events import Note, Observer, TurnMoved, TurnPhase
 from agentrt.graph.machine import Machine, Node
 from agentrt.runtime.absent import spares
 from agentrt.runtime.bodies import all_ended
@@ -98,6 +98,7 @@ class Run(Generic[T]):
         if log is not None:
             self._driver.scribe = log.open(self._driver, now, self._break_off)
             self._feed.forget = log.forgetter(self.machine, self._driver, self._wiring)
+            self._feed.aside = log.notes(self._driver, now)
         self._driver.edit_again = self._edit_again
         self._driver.add(self._root)
         self.ending = self.loop.create_task(self._end())
@@ -263,6 +264,15 @@ class Run(Generic[T]):
         """A step sends a model something."""
         if self._driver.scribe is not None:
             self._driver.scribe.sent(handle.node, model, request)
+        self._feed.sent(handle.node, model, request)
+
+    def moved(self, handle: Handle[Any], phase: TurnPhase) -> None:
+        """The model turn of a step enters another phase."""
+        self._feed.note(TurnMoved(self.id, self._now(), handle.id, phase))
+
+    def tell(self, note: Note) -> None:
+        """Tell those who watch of something that the run itself has no need of."""
+        self._feed.note(note)
 
     def listened(self, handle: Handle[Any], text: str) -> None:
         """The program is handed a piece of a step's text, or begins to listen."""

@@ -19,8 +19,8 @@ from agentrt.kvcache.policies import Policy
 from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.kv.choosing import desk_of
-from agentrt.runtime.kv.first_token import FirstToken
 from agentrt.runtime.limit import off_the_clock
+from agentrt.runtime.phases import Phases
 from agentrt.runtime.questions import Answerer, Question
 from agentrt.runtime.result import RunResult, plain
 from agentrt.runtime.run import GRACE, MAX_PENDING, Run
@@ -271,21 +271,22 @@ class Runtime:
         with off_the_clock(handle):
             await executor.prepare()
         handle.run.sends(handle, model, request)
+        phases = Phases(handle, self._clock)
         if self.desk is None or handle.run.contexts is None:
-            return await executor.execute(request, handle.emit)
+            phases.sent()
+            return await executor.execute(request, phases)
         self.desk.met(model, executor)
-        first = FirstToken(handle.emit, self._clock)
-        async with self.desk.gate(model).turn(request, first) as turn:
+        async with self.desk.gate(model).turn(request, phases, phases.at_gate) as turn:
             alone = not self._asked[model]
             self._asked[model] += 1
-            first.wait()
+            phases.sent()
             try:
                 reply = await executor.execute(request, turn.emit)
             finally:
                 self._asked[model] -= 1
             turn.answered(reply)
         if request.session is not None:
-            handle.run.contexts.answered(SessionId(request.session), reply.usage, first.after, alone)
+            handle.run.contexts.answered(SessionId(request.session), reply.usage, phases.after, alone)
             self.desk.answered(handle.run.id, model)
         return reply
 

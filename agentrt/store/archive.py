@@ -13,7 +13,7 @@ from agentrt.errors import NoSuchRun, RunTaken
 from agentrt.store import schema
 from agentrt.store.owners import alive
 from agentrt.store.recording import Recording
-from agentrt.store.rows import Entry, Letter, OwnerRow, RunChange, RunRow, StoredStatus
+from agentrt.store.rows import Entry, Letter, NoteRow, OwnerRow, RunChange, RunRow, StoredStatus
 from agentrt.store.writer import clean
 from agentrt.types import RunId, StepId
 
@@ -63,6 +63,17 @@ async def entries_of(
     """A run's entries in order, from the one that follows number ``after``; at most ``limit``."""
     query = select(schema.entries).where(_ENTRIES.run == run, _ENTRIES.seq > after).order_by(_ENTRIES.seq)
     return [Entry(*row) for row in await connection.execute(query.limit(limit))]
+
+
+async def notes_of(
+    connection: AsyncConnection, run: RunId, *, after: int = 0, limit: int | None = None, step: StepId | None = None
+) -> list[tuple[int, NoteRow]]:
+    """A run's notes in order, numbered, from the one that follows number ``after``; at most ``limit``."""
+    note = schema.notes.c
+    query = select(schema.notes).where(note.run == run, note.id > after).order_by(note.id)
+    if step is not None:
+        query = query.where(note.step == step)
+    return [(int(row[0]), NoteRow(*row[1:])) for row in await connection.execute(query.limit(limit))]
 
 
 async def bodies_of(connection: AsyncConnection, run: RunId) -> dict[str, str]:
@@ -213,7 +224,7 @@ async def delete_run(connection: AsyncConnection, run: RunRow) -> bool:
 async def delete_runs(connection: AsyncConnection, runs: Sequence[RunId]) -> None:
     """Delete runs whole."""
     for some in _some(runs):
-        for table in (schema.entries, schema.bodies, schema.mail):
+        for table in (schema.entries, schema.notes, schema.bodies, schema.mail):
             await connection.execute(delete(table).where(table.c.run.in_(some)))
         await connection.execute(delete(schema.runs).where(_RUNS.id.in_(some)))
 
@@ -221,7 +232,8 @@ async def delete_runs(connection: AsyncConnection, runs: Sequence[RunId]) -> Non
 async def sizes(connection: AsyncConnection, runs: Sequence[RunId]) -> dict[RunId, int]:
     """How many characters of entries and large texts runs hold."""
     found = dict.fromkeys(runs, 0)
-    for run, text in ((_ENTRIES.run, _ENTRIES.data), (schema.bodies.c.run, schema.bodies.c.text)):
+    note, body = schema.notes.c, schema.bodies.c
+    for run, text in ((_ENTRIES.run, _ENTRIES.data), (body.run, body.text), (note.run, note.data)):
         query = select(run, func.sum(func.length(text))).group_by(run)
         for some in _some(runs):
             for name, size in await connection.execute(query.where(run.in_(some))):

@@ -97,6 +97,8 @@ class PostgresCommits:
                 await connection.execute(upsert(schema.bodies).on_conflict_do_nothing(), rows)
             if batch.entries:
                 await connection.execute(insert(schema.entries), [row._asdict() for row in batch.entries])
+            if batch.notes:
+                await connection.execute(insert(schema.notes), [row._asdict() for row in batch.notes])
             for change in batch.changes:
                 await archive.change_run(connection, change)
 

@@ -16,6 +16,10 @@ something; answered: an answer was taken, or did not fit; text: a piece of strea
 attempt failed and another follows; ended: a step's final status; edited: the graph was changed, or an edit of it was
 refused; resumed: another process went on from here; over: the run's end, or that it was put aside."""
 
+NoteKind: TypeAlias = Literal["text", "phase", "runs", "hints", "kv"]
+"""text: streamed text of a step, some pieces together; phase: a model turn enters another phase; runs: a plain step has
+been running for a while; hints: an engine was told something; kv: what an engine said of its cache."""
+
 PROGRAM: Final = StepId("")
 """The step of entries and letters that are about the program itself."""
 
@@ -43,6 +47,19 @@ class Entry(NamedTuple):
     kind: EntryKind
     step: StepId
     seen: int
+    data: str
+
+
+class NoteRow(NamedTuple):
+    """Something that only those want to know who watch: kept beside a run's entries, never needed to resume it.
+
+    ``kind`` is one of ``NoteKind``, ``at`` in seconds since the run began, ``data`` JSON text.
+    """
+
+    run: RunId
+    at: float
+    kind: NoteKind
+    step: StepId
     data: str
 
 
@@ -106,12 +123,13 @@ class Batch:
     runs: list[RunRow] = field(default_factory=list)
     changes: list[RunChange] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    notes: list[NoteRow] = field(default_factory=list)
     bodies: dict[tuple[RunId, str], str] = field(default_factory=dict)
     size: int = 0
     then: list[tuple[RunId, Callable[[], Any]]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.entries or self.runs or self.changes or self.then or self.owner)
+        return bool(self.entries or self.runs or self.changes or self.then or self.owner or self.notes)
 
     @property
     def about(self) -> list[RunId]:
@@ -127,6 +145,7 @@ class Batch:
             [row for row in self.runs if wanted(row.id)],
             [row for row in self.changes if wanted(row.id)],
             [row for row in self.entries if wanted(row.run)],
+            [row for row in self.notes if wanted(row.run)],
             {key: text for key, text in self.bodies.items() if wanted(key[0])},
             self.size,
             [(run, then) for run, then in self.then if wanted(run)],

@@ -71,6 +71,18 @@ bodies: Final = Table(
     sqlite_with_rowid=False,
 )
 
+notes: Final = Table(
+    "agentrt_notes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Index("agentrt_notes_of_run", "run", "id"),
+)
+
 owners: Final = Table(
     "agentrt_owners",
     metadata,
@@ -98,7 +110,7 @@ def _create(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-MIGRATIONS: Final[Sequence[Callable[[Connection], None]]] = (_create,)
+MIGRATIONS: Final[Sequence[Callable[[Connection], None]]] = (_create, _create)  # the second: notes
 """The ``n``-th makes version ``n + 1`` of version ``n``; nothing is version 0."""
 
 

@@ -25,7 +25,7 @@ from sqlalchemy.sql.expression import Executable, bindparam
 
 from agentrt.errors import JournalError
 from agentrt.store import schema
-from agentrt.store.rows import Batch
+from agentrt.store.rows import Batch, NoteRow
 from agentrt.store.writer import Collision, Passing, Unfit
 
 Sync = Literal["normal", "full"]
@@ -68,6 +68,7 @@ _here = sqlite.insert(schema.owners)
 _BEAT: Final = _sql(_here.on_conflict_do_update(index_elements=["id"], set_={"beat": _here.excluded.beat}))
 _INSERT_RUN: Final = _sql(insert(schema.runs))
 _INSERT_ENTRY: Final = _sql(insert(schema.entries))
+_INSERT_NOTE: Final = _sql(insert(schema.notes).values({name: bindparam(name) for name in NoteRow._fields}))
 _INSERT_BODY: Final = _sql(insert(schema.bodies).prefix_with("OR IGNORE"))
 _WRITE_ANYTHING: Final = f"PRAGMA user_version={len(schema.MIGRATIONS)}"
 _CHANGE_RUN: Final = _sql(
@@ -157,6 +158,8 @@ class SQLiteCommits:
                 connection.executemany(_INSERT_BODY, [(*key, text) for key, text in batch.bodies.items()])
             if batch.entries:
                 connection.executemany(_INSERT_ENTRY, batch.entries)
+            if batch.notes:
+                connection.executemany(_INSERT_NOTE, batch.notes)
             if batch.changes:
                 connection.executemany(_CHANGE_RUN, batch.changes)
             execute("COMMIT")

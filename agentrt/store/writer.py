@@ -20,7 +20,7 @@ from operator import eq
 from typing import Any, Final, Protocol
 
 from agentrt.errors import JournalError, RunTaken
-from agentrt.store.rows import Batch, Entry, OwnerRow, RunChange, RunRow
+from agentrt.store.rows import Batch, Entry, NoteRow, OwnerRow, RunChange, RunRow
 from agentrt.types import RunId
 
 _log = logging.getLogger("agentrt")
@@ -145,6 +145,11 @@ class Writer:
         self._batch.entries.append(entry)
         if not self._ticking:
             self._later()
+
+    def note(self, row: NoteRow) -> None:
+        """Something that may be lost: it is committed with what comes next, or a little later."""
+        self._batch.notes.append(row._replace(data=clean(row.data)))
+        self._later()
 
     def put_then(self, entry: Entry, then: Callable[[], Any]) -> None:
         """An entry, and what to do once it is on disk.

@@ -69,7 +69,7 @@ class GroupView:
 
 @dataclass(slots=True)
 class TurnView:
-    """One model turn: whom it asks, and when it entered its phases, of all attempts, in seconds since the run started."""
+    """One model turn: whom it asks, and when it entered its phases, of all attempts, in seconds since the run began."""
 
     model: str
     agent: str

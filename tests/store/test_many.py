@@ -55,4 +55,4 @@ async def test_many_processes_write_one_server(postgres_url: str) -> None:
     async with Journal(postgres_url) as journal, journal.connect() as connection:
         found = await connection.execute(text("SELECT count(*), min(seq), max(seq) FROM agentrt_entries GROUP BY run"))
         assert {number == last and first == 1 for number, first, last in found} == {True}
-        assert (await connection.execute(text("SELECT version FROM agentrt_schema"))).scalars().all() == [1]
+        assert (await connection.execute(text("SELECT version FROM agentrt_schema"))).scalars().all() == [2]

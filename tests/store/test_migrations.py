@@ -6,38 +6,59 @@ import pytest
 from sqlalchemy import Connection, inspect, text
 
 from agentrt.errors import JournalError
-from agentrt.store import Journal, schema
+from agentrt.store import Journal, archive, schema
+from agentrt.store.rows import NoteRow
+from agentrt.types import StepId
 from tests.store.stored import A, begun, entries, entry, rows
 
 
-def second(connection: Connection) -> None:
-    """A version 2, as there may be one."""
+def coming(connection: Connection) -> None:
+    """The next version, as there may be one."""
     connection.execute(text("ALTER TABLE agentrt_runs ADD COLUMN colour TEXT DEFAULT 'grey' NOT NULL"))
     connection.execute(text("UPDATE agentrt_runs SET colour = 'red' WHERE status = 'running'"))
 
 
-def third(connection: Connection) -> None:
-    """A version 3 that cannot be."""
+def impossible(connection: Connection) -> None:
+    """A version after it that cannot be."""
     connection.execute(text("CREATE TABLE agentrt_half (x INTEGER)"))
     connection.execute(text("SELECT * FROM nowhere"))
 
 
-TWO = (*schema.MIGRATIONS, second)
-THREE = (*TWO, third)
+NOW = len(schema.MIGRATIONS)
+NEXT = (*schema.MIGRATIONS, coming)
+BROKEN = (*NEXT, impossible)
 
 
 async def test_a_journal_grows_by_the_versions_it_lacks(journal: Journal) -> None:
-    """A journal of version 1 with a run in it becomes version 2, and that once."""
+    """A journal of this version with a run in it becomes the next one, and that once."""
     (told,) = await begun(journal, A)
     told.put(1)
     await told.writer.flush()
     for _ in range(2):
         async with journal.connect(write=True) as connection:
-            await connection.run_sync(schema.migrate, str(journal), TWO)
+            await connection.run_sync(schema.migrate, str(journal), NEXT)
     async with journal.connect() as connection:
         assert (await connection.execute(text("SELECT id, colour FROM agentrt_runs"))).all() == [(A, "red")]
-        assert (await connection.execute(text("SELECT version FROM agentrt_schema"))).all() == [(2,)]
+        assert (await connection.execute(text("SELECT version FROM agentrt_schema"))).all() == [(NOW + 1,)]
     assert await entries(journal, A) == [entry(A, 1)]
+
+
+async def test_a_journal_of_the_first_version_takes_notes(journal: Journal, url: str) -> None:
+    """One that was made before there were notes gets their table when it is opened, and keeps its runs."""
+    (told,) = await begun(journal, A)
+    told.put(1)
+    await told.writer.flush()
+    async with journal.connect(write=True) as connection:
+        await connection.execute(text("DROP TABLE agentrt_notes"))
+        await connection.execute(text("UPDATE agentrt_schema SET version = 1"))
+    await journal.close()
+    async with Journal(url) as again:
+        again.writer().note(NoteRow(A, 0.5, "runs", StepId("plan#1"), "1"))
+        await again.writer().flush()
+        async with again.connect() as connection:
+            ((_, note),) = await archive.notes_of(connection, A)
+            assert note == NoteRow(A, 0.5, "runs", StepId("plan#1"), "1")
+        assert await entries(again, A) == [entry(A, 1)]
 
 
 async def test_a_migration_that_fails_changes_nothing(journal: Journal) -> None:
@@ -45,11 +66,11 @@ async def test_a_migration_that_fails_changes_nothing(journal: Journal) -> None:
     await begun(journal, A)
     with pytest.raises(JournalError, match="nowhere"):
         async with journal.connect(write=True) as connection:
-            await connection.run_sync(schema.migrate, str(journal), THREE)
+            await connection.run_sync(schema.migrate, str(journal), BROKEN)
     async with journal.connect() as connection:
         tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
         assert "agentrt_half" not in tables
-        assert (await connection.execute(text("SELECT version FROM agentrt_schema"))).all() == [(1,)]
+        assert (await connection.execute(text("SELECT version FROM agentrt_schema"))).all() == [(NOW,)]
     assert set(await rows(journal)) == {A}
 
 
@@ -64,7 +85,7 @@ async def test_a_newer_journal_is_refused_by_whatever_asks_first(journal: Journa
         with pytest.raises(JournalError) as error:
             await use(other)  # type: ignore[operator]
         await other.close()
-        assert "has version 12, this agentrt knows versions up to 1; install a newer agentrt" in str(error.value)
+        assert f"has version 12, this agentrt knows versions up to {NOW}; install a newer agentrt" in str(error.value)
         assert "\n" not in str(error.value)
 
 
@@ -74,5 +95,5 @@ async def test_a_journal_may_live_beside_other_tables(journal: Journal) -> None:
     async with journal.connect() as connection:
         tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
     ours = [one for one in tables if not one.startswith("sqlite_")]
-    assert len(ours) == 6
+    assert len(ours) == 7
     assert all(one.startswith("agentrt_") for one in ours)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrt.errors import AgentrtError
 from agentrt.runtime.durable.forgetting import Forgetter
+from agentrt.runtime.durable.notes import Notes
 from agentrt.runtime.durable.recorder import Recorder
 from agentrt.runtime.durable.scribe import Scribe
 from agentrt.runtime.result import RunResult, first_cause
@@ -41,6 +42,7 @@ class RunLog:
         self._recorder: Recorder | None = None
         self._lost: asyncio.Future[None] | None = None
         self._forgetter: Forgetter | None = None
+        self._notes: Notes | None = None
 
     @property
     def seconds(self) -> float:
@@ -75,6 +77,11 @@ class RunLog:
         self._forgetter = Forgetter(machine, driver.handles, wiring)
         return self._forgetter
 
+    def notes(self, driver: Driver, now: Callable[[], float]) -> Notes:
+        """What writes down what only those want to know who watch."""
+        self._notes = Notes(self._journal.writer(), self._run, driver, now)
+        return self._notes
+
     @property
     def forgotten(self) -> dict[str, Any]:
         """What was let go of, for the run's result."""
@@ -84,6 +91,8 @@ class RunLog:
     async def over(self, result: RunResult[Any], *, written: bool) -> None:
         """Write how the run ended and wait for that; if it could not go on, only let go of it."""
         assert self._recorder is not None, "open() comes first"
+        if self._notes is not None:
+            self._notes.close()
         if written:
             await self._write(result)
         writer = self._journal.writer()
