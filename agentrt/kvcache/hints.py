@@ -45,6 +45,11 @@ class Subject(NamedTuple):
     name: str
     program: str = ""
 
+    @property
+    def owner(self) -> str:
+        """The program it belongs to; that of a session is what stands before the first ``/`` of its name."""
+        return self.program or self.name.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:

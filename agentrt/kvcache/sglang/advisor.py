@@ -113,6 +113,12 @@ class Advisor:
             self.ledger.counts.loaded += tokens
 
     @guarded
+    def admitted(self, tokens: int, cached: int) -> None:
+        """A prompt of so many tokens goes to be computed, except for those that are ``cached``."""
+        self.ledger.counts.prompt += tokens
+        self.ledger.counts.cached += min(tokens, cached)
+
+    @guarded
     def landed(self) -> None:
         """A load has arrived."""
         self.prefetcher.run()

@@ -1,7 +1,8 @@
 """The control way into the engine: hints, and questions about them, with or without a request in flight.
 
     POST /agentrt/hints       a batch (``batch_to_wire``) -> {"schedulers": [{"accepted", "ignored", "clipped"}, ...]}
-    GET  /agentrt/kv          what hints hold, for people; of the tenant in ``X-Agentrt-Tenant`` and totals
+    GET  /agentrt/kv          how full the tiers are and what hints hold, for people; totals, and the subjects of the
+                              tenant in ``X-Agentrt-Tenant``, with ``?program=...`` (repeated for several) only theirs
     GET  /agentrt/kv/all      the same for every tenant; needs the server's admin key
     GET  /agentrt/capability  the fields of ``Capability``, the engine's eviction policy, and ``why`` if protocol is 0
 
@@ -53,6 +54,7 @@ class AgentrtControlReq(BaseReq, kw_only=True):  # type: ignore[misc, call-arg] 
     now: float
     hints: list[Hint] = []  # noqa: RUF012 - a msgspec field, copied for each message
     tenant: str | None = None
+    programs: list[str] = []  # noqa: RUF012 - the same
 
 
 class AgentrtControlReqOutput(BaseReq, kw_only=True):  # type: ignore[misc, call-arg]

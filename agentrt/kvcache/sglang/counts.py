@@ -28,7 +28,9 @@ class Counts:
     the budget had no room for all of it) and ``expired`` count hints; ``forgotten`` counts subjects dropped for
     want of room. ``evicted`` counts tokens by tier and standing, ``protected`` those that hold a rank on the device
     now. ``prefetched`` counts tokens loaded from the host tier because a hint asked, ``prefetched_in_vain`` those of
-    them that were evicted before any request used them, ``loaded`` those that a request had to wait for.
+    them that were evicted before any request used them, ``loaded`` those that a request had to wait for. ``prompt``
+    counts the tokens of all prompts that were admitted, whoever sent them, ``cached`` those of them that needed no
+    computing; a prompt that was pushed out and came in again counts once.
     """
 
     accepted: int = 0
@@ -41,3 +43,5 @@ class Counts:
     prefetched: int = 0
     prefetched_in_vain: int = 0
     loaded: int = 0
+    prompt: int = 0
+    cached: int = 0

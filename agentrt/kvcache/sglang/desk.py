@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 import agentrt
 from agentrt.kvcache.hints import PROTOCOL, Capability, Hint
 from agentrt.kvcache.sglang import envelope
+from agentrt.kvcache.sglang.filling import filling
 
 if TYPE_CHECKING:
     from agentrt.kvcache.sglang.ledger import Ledger
@@ -30,12 +31,13 @@ ledger as of the last of the others, for people. ``capability``: what can be ask
 
 class Message(Protocol):
     """What comes in. ``now`` is in seconds of the sender's clock; ``tenant`` is whose subjects a ``state`` shows,
-    None for everybody's."""
+    None for everybody's, and ``programs`` of which of that tenant's programs, empty for all."""
 
     kind: Kind
     now: float
     hints: list[Hint]
     tenant: str | None
+    programs: list[str]
 
 
 class Answer(NamedTuple):
@@ -123,7 +125,9 @@ class Desk:
         ledger = self.ledger
         if ledger is None:
             return Answer(501, {"error": self.why_not})
-        return Answer(200, ledger.state(message.tenant) | {"spent": self.spent})
+        began = time.perf_counter()
+        state = ledger.state(message.tenant, frozenset(message.programs)) | filling(self.scheduler, self._core)
+        return Answer(200, state | {"spent": self.spent, "took": time.perf_counter() - began})
 
     def _capability(self, _: Message) -> Answer:
         ledger = self.ledger

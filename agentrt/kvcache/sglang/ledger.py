@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -172,19 +172,20 @@ class Ledger:
         if node.parent is None:
             return
         known = self._meet(tenant, Subject("session", session)) if session else None
-        self._come(known or STRANGER, node)
+        before = self._come(known or STRANGER, node)
         if known is not None and not any(node is one for one in upwards(known.leaf)):
             self.owners.leave(known, node)
             self._move(known, node)
             self.dirty |= known in self._valid
             self.wanted.pop(known, None)
         self.prompts.came(tenant, tokens)
+        self._drop_done(before)
 
     def settle(self) -> None:
         """Look up the fixed prompts that came in since. It may split nodes: call it where the tree is at rest."""
         for agent, leaf in self.prompts.settle():
             self._move(agent, leaf)
-            self._come(SHARED, leaf)
+            self._drop_done(self._come(SHARED, leaf))
             self.dirty |= agent in self._valid
 
     def touched(self, node: Place) -> None:
@@ -220,9 +221,16 @@ class Ledger:
             self.prompts.lack(known)
             self._drop_if_done(known)
 
-    def _come(self, user: Known, node: Any) -> None:
-        for one, before in self.owners.come(user, node):
+    def _come(self, user: Known, node: Any) -> list[Known]:
+        """Have ``user`` use the path to ``node``; those who owned a part of it alone, and share it now."""
+        changed = list(self.owners.come(user, node))
+        for one, before in changed:
             self.ranking.shared(one, before)
+        return [before for _, before in changed]
+
+    def _drop_done(self, owners: Iterable[Known]) -> None:
+        for one in owners:
+            self._drop_if_done(one)
 
     def _move(self, known: Known, node: Any) -> None:
         if known.leaf is not None:
@@ -259,9 +267,11 @@ class Ledger:
 
     # -- those who watch -------------------------------------------------------------------------------------
 
-    def state(self, tenant: str | None = None) -> dict[str, Any]:
+    def state(self, tenant: str | None = None, programs: Collection[str] = ()) -> dict[str, Any]:
         """The ledger as plain JSON. ``subjects`` are those of ``tenant``, or all; the rest is of all tenants.
 
+        With ``programs``, only those of these programs: what is held is added up for each subject that is shown, so
+        who asks for few is answered in microseconds, however many there are.
         A tenant is named by the first digits of a hash, never by its salt, which is what opens its part of the tree.
         """
         self.refresh()
@@ -279,7 +289,7 @@ class Ledger:
                 "protected_behind": self.ranking.tiers[HOST].tokens,
             },
             "counts": asdict(self.counts),
-            "subjects": [self._shown(known) for known in told if tenant in (None, known.tenant)],
+            "subjects": [self._shown(known) for known in told if _wanted(known, tenant, programs)],
         }
 
     def _shown(self, known: Known) -> dict[str, Any]:
@@ -289,3 +299,7 @@ class Ledger:
             "host": sum(host for _, host in held),
             "protected": known.leaf is not None and self.rank(known.leaf.id) > 0,
         }
+
+
+def _wanted(known: Known, tenant: str | None, programs: Collection[str]) -> bool:
+    return tenant in (None, known.tenant) and (not programs or known.subject.owner in programs)

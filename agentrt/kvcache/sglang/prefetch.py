@@ -130,12 +130,7 @@ class Prefetcher:
         free: int = tree.cache.token_to_kv_pool_allocator.available_size() - ledger.pool // SPARE
         if rank == 0:
             return free
-        above = 0
-        for node_id in ledger.ranked(rank):
-            data = tree.node_by_id(node_id).component_data[tree.full.component_type]
-            if data.value is not None and data.lock_ref == 0:
-                above += len(data.value)
-        return free + int(tree.full_evictable_size()) - above
+        return free + int(tree.full_evictable_size()) - tree.kept(rank)
 
 
 def _missing(leaf: Any) -> list[Any]:
@@ -170,10 +165,19 @@ def _between(leaf: Any, start: Any) -> list[Any]:
 
 
 def pass_over_loading(admit: Any, adder: Any, request: Any, *args: Any, **named: Any) -> Any:
-    """Around SGLang's ``PrefillAdder.add_one_req``: leave a request whose path is loading in the queue, and go on."""
-    prefetcher = getattr(getattr(adder.tree_cache, "tree_core", None), "prefetcher", None)
-    if prefetcher is None or not prefetcher.on_its_way(request.last_node):
-        return admit(adder, request, *args, **named)
-    from sglang.srt.managers.schedule_policy import AddReqResult
+    """Around SGLang's ``PrefillAdder.add_one_req``: leave a request whose path is loading in the queue, and go on.
 
-    return AddReqResult.CONTINUE
+    What is admitted is counted, with what of it the cache had.
+    """
+    tree: Any = getattr(adder.tree_cache, "tree_core", None)
+    if getattr(tree, "prefetcher", None) is None:
+        return admit(adder, request, *args, **named)
+    if tree.prefetcher.on_its_way(request.last_node):
+        from sglang.srt.managers.schedule_policy import AddReqResult
+
+        return AddReqResult.CONTINUE
+    found = getattr(adder, "log_hit_tokens", 0)
+    verdict = admit(adder, request, *args, **named)
+    if any(one is request for one in adder.can_run_list[-1:]) and not getattr(request, "retracted_stain", False):
+        tree.advisor.admitted(len(request.origin_input_ids), getattr(adder, "log_hit_tokens", 0) - found)
+    return verdict

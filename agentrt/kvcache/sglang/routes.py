@@ -81,8 +81,9 @@ class Way:
         return await self._answer("hints", hints=batch)
 
     async def kv(self, request: Request) -> JSONResponse:
-        """The ledgers as far as one tenant may see them."""
-        return await self._answer("state", tenant=request.headers.get(TENANT, ""))
+        """The ledgers as far as one tenant may see them, of all programs or those that the query names."""
+        programs = request.query_params.getlist("program")
+        return await self._answer("state", tenant=request.headers.get(TENANT, ""), programs=programs)
 
     @auth_level(AuthLevel.ADMIN_FORCE)  # type: ignore[untyped-decorator]
     async def kv_all(self, _: Request) -> JSONResponse:

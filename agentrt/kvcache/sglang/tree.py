@@ -239,6 +239,15 @@ class HintedTreeCore(UnifiedTreeCore):  # type: ignore[misc]  # SGLang's classes
         super()._evict_host_leaf(node, *args, **named)
         self.advisor.evicted(node, HOST, rank, tokens)
 
+    def kept(self, least: int = 1) -> int:
+        """Tokens on the device of at least rank ``least``, above 0, that no running request holds."""
+        kept = 0
+        for node_id in self.advisor.ledger.ranked(least):
+            data = self.node_by_id(node_id).component_data[FULL]
+            if data.value is not None and data.lock_ref == 0:
+                kept += len(data.value)
+        return kept
+
     # -- the host tier ---------------------------------------------------------------------------------------
 
     def set_hicache_enabled(self) -> None:

@@ -41,6 +41,7 @@ from sglang.srt.server_args import ServerArgs  # noqa: E402
 
 from agentrt.kvcache.hints import Hint, Subject  # noqa: E402
 from agentrt.kvcache.sglang import host_pool, prefetch, tree  # noqa: E402
+from agentrt.kvcache.sglang.filling import filling  # noqa: E402
 
 LONG = 40
 """Tokens of a context."""
@@ -567,6 +568,39 @@ def admitted(adder, request):
     return False
 
 
+def the_tiers_add_up():
+    """What runs, what hints keep, what may go and what is free make up the device; a host tier counts its copies."""
+    served = Served(pool=200, host=2)
+    for name in (1, 2, 3):
+        served.ask(prompt(name), f"s{name}")
+    served.events()
+    assert tiers(served)["device"] == {"locked": 0, "kept": 0, "evictable": 3 * LONG, "free": 200 - 3 * LONG}
+    assert tiers(served)["host"] == {"used": 3 * LONG, "free": served.ledger.host - 3 * LONG}
+    served.hint("s1", "s2", steps=1)
+    assert tiers(served)["device"] == {"locked": 0, "kept": 2 * LONG, "evictable": LONG, "free": 200 - 3 * LONG}
+    lock = served.cache.lock(served.cache.match_prefix(MatchPrefixParams(key=served.key(prompt(1)))).last_device_node)
+    assert tiers(served)["device"] == {"locked": LONG, "kept": LONG, "evictable": LONG, "free": 200 - 3 * LONG}
+    served.cache.unlock(lock)
+    served.evict(LONG)
+    assert tiers(served)["device"] == {"locked": 0, "kept": 2 * LONG, "evictable": 0, "free": 200 - 2 * LONG}
+    assert filling(SCHEDULER, served.core)["requests"] == {"running": 1, "queued": 2}
+
+
+SCHEDULER = SimpleNamespace(
+    running_batch=SimpleNamespace(
+        reqs=[SimpleNamespace(finished=lambda: False), SimpleNamespace(finished=lambda: True)]
+    ),
+    last_batch=None,
+    waiting_queue=[1, 2],
+)
+
+
+def tiers(served):
+    found = filling(SCHEDULER, served.core)["tiers"]
+    assert sum(found["device"].values()) == served.pool
+    return found
+
+
 # -- anything at all -----------------------------------------------------------------------------------------------
 
 
@@ -624,7 +658,8 @@ CHECKS = [
     a_fault_costs_the_hints_alone, the_host_has_its_own_order,
     prefetch_brings_a_context_back, prefetch_takes_only_what_is_worth_less,
     long_prefetches_come_in_parts, prefetch_evicts_nothing_more_urgent,
-    prefetch_in_vain_is_counted, requests_on_a_loading_path_are_passed_over, any_sequence_keeps_the_books,
+    prefetch_in_vain_is_counted, requests_on_a_loading_path_are_passed_over, the_tiers_add_up,
+    any_sequence_keeps_the_books,
 ]  # fmt: skip
 
 

@@ -86,6 +86,33 @@ def test_a_prefetched_context_answers_from_the_device(hinted: Hinted) -> None:
     assert plain.host >= LONG - 1
 
 
+def test_the_engine_tells_how_full_it_is(hinted: Hinted) -> None:
+    """Prompts and what of them was cached are counted, and each tier is told part by part, up to its size."""
+    prompt, session = hinted.prompt(LONG), hinted.session()
+    before = hinted.state()["counts"]
+    hinted.ask(prompt, session)
+    hinted.hint(about(session, steps=1))
+    hinted.ask(prompt, session)
+    state = hinted.state()
+    assert state["counts"]["prompt"] - before["prompt"] == 2 * LONG
+    assert state["counts"]["cached"] - before["cached"] == LONG - 1
+    assert sum(state["tiers"]["device"].values()) == state["pool"] == POOL
+    assert sum(state["tiers"]["host"].values()) == state["host"]
+    assert state["tiers"]["device"]["kept"] >= LONG - 1
+    assert state["tiers"]["device"]["locked"] == 0
+    assert state["requests"] == {"running": 0, "queued": 0}
+    assert 0 < state["took"] < 0.1
+
+
+def test_a_watcher_asks_for_its_own_programs_alone(hinted: Hinted) -> None:
+    """With programs in the query only their sessions and prompts are shown; without, all of the tenant."""
+    hinted.hint(about("run-1/a~1"), about("run-2/a~1"), about("run-10/a~1"))
+    for programs, shown in ((["run-1"], ["run-1/a~1"]), (["run-2", "run-10"], ["run-2/a~1", "run-10/a~1"])):
+        reply = hinted.http.get("/agentrt/kv", params=[("program", one) for one in programs])
+        assert [one["subject"][1] for one in reply.json()["schedulers"][0]["subjects"]] == shown
+    assert {"run-1/a~1", "run-2/a~1", "run-10/a~1"} <= {one["subject"][1] for one in hinted.state()["subjects"]}
+
+
 def test_the_newer_generation_wins(hinted: Hinted) -> None:
     """A hint that arrives after its successor changes nothing."""
     prompt, session = hinted.prompt(LONG), hinted.session()

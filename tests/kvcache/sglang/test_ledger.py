@@ -436,6 +436,15 @@ def test_state(tree: FakeTree, hint: Clockwork) -> None:
     assert "salt" not in repr(tree.ledger.state())
 
 
+def test_state_of_some_programs(tree: FakeTree, hint: Clockwork) -> None:
+    """Who asks for a program is shown its sessions and its fixed prompts, and no other's."""
+    ours = Subject("agent", "writer", "run-1")
+    hint(session("run-1/writer~1"), session("run-2/writer~1"), ours, Subject("agent", "writer", "run-2"), session("s"))
+    shown = [tuple(one["subject"]) for one in tree.ledger.state(None, {"run-1"})["subjects"]]
+    assert shown == [session("run-1/writer~1"), ours]
+    assert len(tree.ledger.state(None, ())["subjects"]) == 5
+
+
 # -- any sequence ----------------------------------------------------------------------------------------------
 
 NAMES = ("a", "b", "c")
