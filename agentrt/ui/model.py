@@ -136,6 +136,7 @@ class RunView:
         self._group_of: dict[tuple[str, ...], GroupView] = {}
         self.counts: dict[StepStatus, int] = {}
         self.usage = Usage()
+        self._asking = 0
 
     def apply(self, event: Event) -> None:
         """Take in what happened next."""
@@ -185,6 +186,11 @@ class RunView:
         """How many steps have one of these statuses."""
         return sum(self.counts.get(status, 0) for status in statuses)
 
+    @property
+    def asking(self) -> int:
+        """How many questions wait for a person."""
+        return self._asking
+
     def walk(self) -> Iterator[StepView]:
         """Every step, each followed by the steps it called, in the order of the calls."""
         stack = list(reversed(self.roots))
@@ -229,7 +235,7 @@ class RunView:
 
     def _started(self, event: StepStarted) -> None:
         step = self.steps.get(event.step)
-        if step is None:  # the program itself: it is the run
+        if step is None or step.finished:  # the program itself, which is the run; or a note that comes late
             return
         if step.started is None:
             step.started = event.at
@@ -265,7 +271,8 @@ class RunView:
 
     def _resumed(self, event: RunResumed) -> None:
         """What was not finished, and what ended the run before, is open again."""
-        self.status, self.error, self.last = "running", None, event.at
+        self.status, self.error, self.last = "running", None, max(self.last, event.at)
+        self.wall = event.wall - event.at  # its clock goes on from where it stopped
         again = set(event.again)
         for step in self.steps.values():
             if step.id in again or not step.finished:
@@ -294,6 +301,8 @@ class RunView:
         self.last = max(self.last, at)
         if step.kind != "join":
             self._count(step, step.status, status)
+        if step.kind == "question":
+            self._asking += (status == "running") - (step.status == "running")
         step.status = status
 
     def _count(self, step: StepView, before: StepStatus | None, now: StepStatus) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from agentrt.types import StepId
 from agentrt.ui.kv import KvView
 from agentrt.ui.model import RunView
@@ -9,20 +12,26 @@ from agentrt.ui.watch.sources.base import RunSource, RunState
 
 
 class Watched:
-    """One run on the screens. ``version`` grows with every change; ``now`` is in seconds since the run began."""
+    """One run on the screens. ``version`` grows with every change; ``wall`` is the time of day in seconds."""
 
-    def __init__(self, source: RunSource, state: RunState) -> None:
+    def __init__(self, source: RunSource, state: RunState, wall: Callable[[], float] = time.time) -> None:
         self.source = source
         self.state = state
         self.view = RunView()
         self.kv = KvView()
         self.selected: StepId | None = None
         self.version = 0
+        self.trouble = ""
+        """Why the source could not be asked the last time; empty when it could."""
+        self._wall = wall
+        self._rewound = 0
 
     @property
     def now(self) -> float:
         """The moment that is shown, in seconds since the run began."""
-        return max(self.state.now, self.view.last) if self.state.live else self.view.last
+        if self.state.now is not None:
+            return self.state.now if self.state.live else max(self.state.now, self.view.last)
+        return max(self.view.last, self._wall() - (self.view.wall or self.state.wall))
 
     @property
     def live(self) -> bool:
@@ -33,6 +42,7 @@ class Watched:
         """Take in a page of what is new; whether there was anything. Raises ``JournalError``."""
         state = await self.source.look()
         events = await self.source.events()
+        self._rewind()
         for event in events:
             self.view.apply(event)
             self.kv.apply(event)
@@ -40,3 +50,10 @@ class Watched:
             self.version += 1
         self.state = state
         return bool(events)
+
+    def _rewind(self) -> None:
+        """Begin anew when the source does."""
+        rewound: int = getattr(self.source, "rewound", 0)
+        if rewound != self._rewound:
+            self._rewound = rewound
+            self.view, self.kv = RunView(), KvView()

@@ -14,15 +14,15 @@ from agentrt.types import RunId, StepId
 class RunState:
     """How a run stands. ``status`` is a ``ShownStatus``; ``wall`` is when it began, in seconds since the epoch.
 
-    ``now`` is how long it has gone on, in seconds, by the clock of who watches; of one that ended, how long it took.
-    ``live``: a process has it, or one may be starting it.
+    ``now`` is the moment to show, in seconds since the run began; ``None`` for the present, by the time of day.
+    ``live``: it goes on.
     """
 
     id: RunId
     program: str
     status: str
     wall: float
-    now: float
+    now: float | None
     live: bool
     error: str | None = None
     origin: str | None = None

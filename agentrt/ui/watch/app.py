@@ -1,0 +1,342 @@
+"""The app: it opens what is to be watched, looks at it four times a second, and tells the screen that is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from agentrt.errors import AgentrtError
+from agentrt.types import RunId, StepId
+from agentrt.ui.watch.glyphs import LOOKS, Look
+from agentrt.ui.watch.messages import Notice, RunOpened, StepChosen, StepOpened
+from agentrt.ui.watch.screens.base import TABS, WatchScreen, headline
+from agentrt.ui.watch.sources.base import RunSource
+from agentrt.ui.watch.sources.journal import JournalRun, JournalRuns
+from agentrt.ui.watch.sources.replayed import Replayed
+from agentrt.ui.watch.themes import DARK, LIGHT, THEMES, css, variables
+from agentrt.ui.watch.watched import Watched
+
+if TYPE_CHECKING:
+    from agentrt.store.journal import Journal
+
+LOOK_S: Final = 0.25
+"""Seconds between two looks at a run that goes on."""
+
+REST_S: Final = 2.0
+"""Seconds between two looks at one that is over; it may be resumed."""
+
+PAINT_S: Final = 0.2
+"""Seconds between two pictures at least."""
+
+SCREENS: Final[dict[str, str]] = {
+    "runs": "runs:RunsScreen",
+    "graph": "graph:GraphScreen",
+    "kv": "kv:KvScreen",
+    "log": "log:LogScreen",
+    "questions": "questions:QuestionsScreen",
+}
+"""The first screen of each mode, imported when it is gone to."""
+
+_CSS: Final = """
+Screen { background: $background; color: $foreground; }
+#head { height: 2; background: $panel; }
+#run-line { height: 1; padding: 0 1; }
+#tabs { height: 1; }
+.tab { width: auto; padding: 0 1; color: $text-muted; }
+.tab:hover { background: $surface; }
+.tab.shown { background: $background; color: $foreground; text-style: bold; }
+#mark { width: 1fr; text-align: right; padding: 0 1; color: $look-warning; }
+Pane { background: $background; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; }
+Pane:focus { background-tint: $foreground 3%; }
+Footer { background: $panel; }
+"""
+
+
+def screen_class(name: str) -> type[WatchScreen]:
+    """The class of a screen by ``module:Class``."""
+    module, _, cls = name.partition(":")
+    found: type[WatchScreen] = getattr(import_module(f"agentrt.ui.watch.screens.{module}"), cls)
+    return found
+
+
+class WatchApp(App[int]):
+    """Watches the runs of ``journal``, beginning with ``run``, or with their list.
+
+    ``source`` is watched instead of a run of the journal, as a recording that is told again. ``readonly``: nothing
+    can be done to a run. ``leaving`` is asked before the app ends, and says whether it may.
+    """
+
+    TITLE = "agentrt"
+    CSS = _CSS + css()
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(LOOKS)
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(str(number), f"go('{mode}')", name, show=False) for number, (mode, name) in enumerate(TABS, start=1)),
+        Binding("question_mark,f1", "help", "help"),
+        Binding("t", "light", "light/dark", show=False),
+        Binding("q", "leave", "quit"),
+        Binding("ctrl+q", "leave", "quit", show=False, priority=True),
+        Binding("space", "replay('pause')", "pause", show=False),
+        Binding("greater_than_sign", "replay('faster')", "faster", show=False),
+        Binding("less_than_sign", "replay('slower')", "slower", show=False),
+        Binding("left_square_bracket", "replay('back')", "5% back", show=False),
+        Binding("right_square_bracket", "replay('on')", "5% on", show=False),
+    ]
+
+    def __init__(
+        self,
+        journal: Journal | None,
+        run: str | None = None,
+        *,
+        source: RunSource | None = None,
+        readonly: bool = False,
+        theme: str = DARK,
+        replay: float | None = None,
+        leaving: Callable[[WatchApp], Awaitable[bool]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        for known in THEMES:
+            self.register_theme(known)
+        self.theme = theme
+        self.journal = journal
+        self.runs = None if journal is None else JournalRuns(journal, wall)
+        self.readonly = readonly
+        self.watched: Watched | None = None
+        self.trouble = ""
+        self.status = ""
+        """What goes on before the run begins, as the start of an engine."""
+        self._wanted = run
+        self._source = source
+        self._replay = replay
+        self._leaving = leaving
+        self._clock = clock
+        self._wall = wall
+        self._painted = -PAINT_S
+        self._looks: dict[tuple[str, str], Style] = {}
+        self._wake = asyncio.Event()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The looks in themes that are not ours."""
+        return variables(dark=self.current_theme.dark)
+
+    # -- beginning and end -------------------------------------------------------------------------------------------
+
+    async def on_mount(self) -> None:
+        """Show the first screen; everything else comes to it."""
+        for mode, name in SCREENS.items():
+            self.add_mode(mode, _Maker(name))
+        await self.switch_mode("runs" if self._wanted is None and self._source is None else "graph")
+        self.run_worker(self._follow(), name="follow")
+
+    async def _follow(self) -> None:
+        """Look at what is watched, as long as the app runs."""
+        while True:
+            more = False
+            try:
+                if self.watched is None and (self._source is not None or self._wanted is not None):
+                    await self._open()
+                if self.watched is not None:
+                    more = await self.watched.look()
+                self.trouble = ""
+            except AgentrtError as error:
+                self.trouble = str(error)
+            self.paint(soon=more)
+            live = self.watched is None or self.watched.live
+            await self._rest(0.0 if more else LOOK_S if live else REST_S)
+
+    async def _rest(self, seconds: float) -> None:
+        if not seconds:
+            await asyncio.sleep(0)
+            return
+        self._wake.clear()
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _open(self) -> None:
+        source = self._source
+        if source is None:
+            assert self.runs is not None, "there is a journal, or a source"
+            assert self._wanted is not None, "there is a run, or a source"
+            source = await self.runs.find(self._wanted)
+        if self._replay is not None and not isinstance(source, Replayed):
+            source = Replayed(source, self._clock, self._replay)
+        self.watched = Watched(source, await source.look(), self._wall)
+
+    def paint(self, *, soon: bool = False) -> None:
+        """Have the shown screen take over what has changed; with ``soon``, only if the last picture is old enough."""
+        now = self._clock()
+        if soon and now - self._painted < PAINT_S:
+            return
+        self._painted = now
+        if isinstance(self.screen, WatchScreen) and self.screen.is_mounted:
+            self.screen.refresh_all()
+
+    # -- for screens -------------------------------------------------------------------------------------------------
+
+    @property
+    def replayed(self) -> Replayed | None:
+        """The replay that is watched, if it is one."""
+        source = None if self.watched is None else self.watched.source
+        return source if isinstance(source, Replayed) else None
+
+    @property
+    def mark(self) -> str:
+        """What has to be said beside the tabs."""
+        replay = self.replayed
+        told = []
+        if replay is not None:
+            far = f"{replay.now:.1f}/{replay.end:.1f} s"
+            told.append(f"{'‖' if replay.paused else '▶'} replay {replay.speed:g}x {far}")
+        if self.readonly:
+            told.append("read-only")
+        return "  ".join(told)
+
+    def headline(self, width: int) -> Text:
+        """The first line of every screen."""
+        if self.trouble:
+            return Text(f"! {self.trouble}", self.look("failed"), no_wrap=True, overflow="ellipsis")
+        if self.watched is not None:
+            return headline(self, self.watched, width)
+        return Text(self.status or ("agentrt" if self._wanted is None else "looking for the run ..."))
+
+    def look(self, name: Look) -> Style:
+        """A look in the present theme."""
+        key = (self.theme, name)
+        if key not in self._looks:
+            self._looks[key] = self.screen.get_visual_style(f"look--{name}", partial=True).rich_style
+        return self._looks[key]
+
+    async def open_run(self, run: RunId) -> None:
+        """Watch another run of the journal."""
+        self._wanted, self._source, self.watched = str(run), None, None
+        self._wake.set()
+        await self.action_go("graph")
+
+    def look_now(self) -> None:
+        """Something was done to the run: see at once what came of it."""
+        self._wake.set()
+
+    def notice(self, text: str, severity: Any = "information") -> None:
+        """Tell the person something, for some seconds."""
+        self.notify(text, severity=severity, markup=False)
+
+    async def go_back(self) -> None:
+        """Leave the screen: for the one below it, or the list of runs."""
+        if len(self.screen_stack) > 1:
+            await self.pop_screen()
+            self.paint()
+        elif self.current_mode != "runs" and self.runs is not None:
+            await self.action_go("runs")
+
+    # -- messages ----------------------------------------------------------------------------------------------------
+
+    def on_step_chosen(self, message: StepChosen) -> None:
+        """Mark a step everywhere."""
+        if self.watched is not None and self.watched.selected != message.step:
+            self.watched.selected = message.step
+            self.watched.version += 1
+            self.paint()
+
+    async def on_step_opened(self, message: StepOpened) -> None:
+        """Show everything about a step."""
+        await self.open_step(message.step)
+
+    async def open_step(self, step: StepId) -> None:
+        """Show everything about a step."""
+        from agentrt.ui.watch.screens.step import StepScreen
+
+        if self.watched is not None:
+            self.watched.selected = step
+            await self.push_screen(StepScreen(step))
+
+    async def on_run_opened(self, message: RunOpened) -> None:
+        """Watch another run."""
+        await self.open_run(message.run)
+
+    def on_notice(self, message: Notice) -> None:
+        """Tell the person something."""
+        self.notice(message.text, message.severity)
+
+    # -- actions -----------------------------------------------------------------------------------------------------
+
+    async def action_go(self, mode: str) -> None:
+        """Show another tab."""
+        if mode == "runs" and self.runs is None:
+            return
+        await self.switch_mode(mode)
+        self.paint()
+
+    async def action_help(self) -> None:
+        """Show the keys."""
+        from agentrt.ui.watch.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            await self.push_screen(HelpScreen(self.screen))
+
+    def action_light(self) -> None:
+        """Change between light and dark."""
+        self.theme = DARK if self.theme == LIGHT else LIGHT
+        self.paint()
+
+    async def action_leave(self) -> None:
+        """End the app, if that is all right."""
+        if self._leaving is None:
+            self.exit(0)
+        else:
+            self.run_worker(self._leave(self._leaving), name="leave", exclusive=True, group="leave")
+
+    async def _leave(self, leaving: Callable[[WatchApp], Awaitable[bool]]) -> None:
+        if await leaving(self):
+            self.exit(0)
+
+    def action_replay(self, what: str) -> None:
+        """Steer a replay."""
+        replay = self.replayed
+        if replay is None:
+            return
+        match what:
+            case "pause":
+                replay.pause()
+            case "faster":
+                replay.faster(1)
+            case "slower":
+                replay.faster(-1)
+            case "back":
+                replay.jump(replay.now - replay.end / 20)
+            case _:
+                replay.jump(replay.now + replay.end / 20)
+        self._wake.set()
+
+
+class _Maker:
+    """Makes the first screen of a mode when it is gone to."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self) -> Screen[Any]:
+        return screen_class(self._name)()
+
+
+def theme_of(name: str | None) -> str:
+    """The theme for ``light``, ``dark`` or nothing; then what the terminal says of its background."""
+    if name is None:
+        name = "light" if os.environ.get("COLORFGBG", "").endswith((";15", ";7")) else "dark"
+    return LIGHT if name == "light" else DARK
+
+
+__all__ = ["JournalRun", "WatchApp", "theme_of"]

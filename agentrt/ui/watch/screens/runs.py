@@ -1,0 +1,173 @@
+"""The runs of a journal, the newest first."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import ClassVar, Final
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input, Static
+
+from agentrt.errors import AgentrtError
+from agentrt.ui.watch.glyphs import status_look, status_sign
+from agentrt.ui.watch.messages import RunOpened
+from agentrt.ui.watch.panes.listing import Listing
+from agentrt.ui.watch.screens.base import WatchScreen
+from agentrt.ui.watch.sources.journal import RunSummary
+from agentrt.ui.watch.watched import Watched
+from agentrt.ui.words import cut, duration, one_line, share
+
+MOST: Final = 500
+"""Runs that are listed; `agentrt runs list` has them all."""
+
+LOOK_S: Final = 1.0
+"""Seconds between two looks at the list."""
+
+_HEAD: Final = f"  {'STATE':<12}{'BEGAN':<13}{'TIME':>8}  {'STEPS':<19}{'TOKENS':>9}{'CACHED':>8}  PROGRAM"
+
+
+class RunsPane(Listing):
+    """The list. ``find`` is what the shown runs hold in their program, id, state or error."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open", "watch")]
+
+    def __init__(self) -> None:
+        super().__init__(id="runs")
+        self.all: list[RunSummary] = []
+        self.shown: list[RunSummary] = []
+        self.find = ""
+
+    def take(self, runs: list[RunSummary]) -> None:
+        """Have these runs; the cursor stays on its run."""
+        under = self.shown[self.cursor].state.id if self.cursor < len(self.shown) else None
+        self.all = runs
+        self.shown = [run for run in runs if _holds(run, self.find.lower())]
+        places = [number for number, run in enumerate(self.shown) if run.state.id == under]
+        self.cursor = places[0] if places and self.cursor else min(self.cursor, max(0, len(self.shown) - 1))
+        self.fill(len(self.shown))
+
+    def row(self, number: int) -> Text:
+        """One run."""
+        run = self.shown[number]
+        state = run.state
+        look = self.look(status_look(state.status))
+        line = Text(no_wrap=True)
+        line.append(f"{status_sign(state.status)} ", look).append(f"{state.status:<12}", look)
+        line.append(f"{_moment(state.wall):<13}", self.look("quiet")).append(f"{duration(run.seconds):>8}  ")
+        line.append_text(self._bar(run))
+        spent = run.usage.prompt + run.usage.completion
+        line.append(f"{_short(spent) if spent else '':>9}")
+        line.append(f"{share(run.usage.cached, run.usage.prompt) if spent else '':>8}  ", self.look("cached"))
+        room = max(10, self.size.width - line.cell_len - 1)
+        told = cut(state.program, room, "…")
+        line.append(told, "bold")
+        if state.error and room - len(told) > 8 and not state.live:
+            line.append("  " + cut(one_line(state.error), room - len(told) - 2, "…"), self.look("failed"))
+        return line
+
+    def _bar(self, run: RunSummary) -> Text:
+        width = 8
+        done = width * run.finished // max(1, run.total)
+        bar = Text("━" * done, self.look("failed" if run.failed else "done"))
+        bar.append("─" * (width - done), self.look("quiet"))
+        return bar.append(f" {run.finished:,}/{run.total:,}".ljust(11))
+
+    def opened(self) -> None:
+        """Watch the run."""
+        self.post_message(RunOpened(self.shown[self.cursor].state.id))
+
+
+def _holds(run: RunSummary, find: str) -> bool:
+    state = run.state
+    return all(
+        any(word in text.lower() for text in (state.program, state.id, state.status, state.error or ""))
+        for word in find.split()
+    )
+
+
+def _moment(wall: float) -> str:
+    when = datetime.fromtimestamp(wall).astimezone()
+    return when.strftime("%b %d %H:%M")
+
+
+def _short(number: int) -> str:
+    """``812``, ``41.2k``, ``3.1M``."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{unit}"
+    return str(number)
+
+
+class RunsScreen(WatchScreen):
+    """All runs of the journal."""
+
+    mode = "runs"
+    CSS = """
+    #runs-head { height: 1; color: $text-muted; background: $surface; }
+    #find { display: none; height: 1; border: none; padding: 0 1; background: $surface; }
+    #find.open { display: block; }
+    #empty { padding: 1 2; height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("slash", "find", "filter")]
+
+    def body(self) -> ComposeResult:
+        """The heading, the list, the filter."""
+        yield Static(_HEAD, id="runs-head", markup=False)
+        yield Input(id="find", placeholder="filter: any part of program, id, state or error", compact=True)
+        yield Static("reading the journal ...", id="empty", markup=False)
+        yield RunsPane()
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        super().on_mount()
+        self.query_one(RunsPane).focus()
+        self.run_worker(self._follow(), name="runs")
+
+    async def _follow(self) -> None:
+        runs = self.watch_app.runs
+        assert runs is not None, "there is no list without a journal"
+        while True:
+            if self.watch_app.screen is self or not self.query_one(RunsPane).all:
+                try:
+                    self._take(await runs.newest(MOST))
+                except AgentrtError as error:
+                    self._say(str(error))
+            await asyncio.sleep(LOOK_S)
+
+    def _take(self, found: list[RunSummary]) -> None:
+        self.query_one(RunsPane).take(found)
+        self._say("" if found else "No run has been written down yet; `agentrt run PROGRAM.py` does it.")
+
+    def _say(self, text: str) -> None:
+        empty = self.query_one("#empty", Static)
+        empty.display = bool(text)
+        empty.update(text)
+
+    def show(self, watched: Watched) -> None:
+        """The list looks for itself."""
+
+    async def action_back(self) -> None:
+        """Close the filter."""
+        field = self.query_one("#find", Input)
+        field.value = ""
+        field.remove_class("open")
+        self.query_one(RunsPane).focus()
+
+    def action_find(self) -> None:
+        """Open the filter."""
+        field = self.query_one("#find", Input)
+        field.add_class("open")
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Show those that fit."""
+        pane = self.query_one(RunsPane)
+        pane.find = event.value
+        pane.take(pane.all)
+
+    def on_input_submitted(self) -> None:
+        """Back to the list, filtered."""
+        self.query_one(RunsPane).focus()

@@ -1,0 +1,89 @@
+"""How the looks look: a light and a dark theme whose states differ also for those who see few colours.
+
+The hues are those of the Okabe-Ito palette, which stay apart with every kind of colour blindness; on light pages they
+are darker.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.theme import Theme
+
+from agentrt.ui.watch.glyphs import Look
+
+LIGHT: Final = "agentrt-light"
+DARK: Final = "agentrt-dark"
+
+_COLORS: Final[dict[Look, tuple[str, str]]] = {  # on dark, on light
+    "done": ("#2fc08f", "#00684c"),
+    "running": ("#56b4e9", "#005f99"),
+    "failed": ("#ff7a45", "#b03a00"),
+    "waiting": ("#8a929c", "#6a737d"),
+    "stopped": ("#b39ddb", "#6b4fa0"),
+    "asking": ("#f0e442", "#7a6a00"),
+    "queued": ("#e69f00", "#9a6700"),
+    "prefill": ("#cc79a7", "#98457a"),
+    "decode": ("#56b4e9", "#005f99"),
+    "tool": ("#2fc08f", "#00684c"),
+    "code": ("#b0b7c0", "#4d5661"),
+    "critical": ("#ff7a45", "#b03a00"),
+    "cached": ("#2fc08f", "#00684c"),
+    "fresh": ("#e69f00", "#9a6700"),
+    "held": ("#56b4e9", "#005f99"),
+    "evictable": ("#8a929c", "#6a737d"),
+    "gone": ("#6c747d", "#9aa2ab"),
+    "quiet": ("#8a929c", "#5f6872"),
+    "strong": ("#ffffff", "#000000"),
+    "accent": ("#56b4e9", "#005f99"),
+    "warning": ("#e69f00", "#9a6700"),
+    "role": ("#cc79a7", "#98457a"),
+}
+_BOLD: Final[frozenset[Look]] = frozenset({"failed", "strong", "critical", "asking", "role"})
+
+
+def variables(*, dark: bool) -> dict[str, str]:
+    """The colours of the looks, by the names that stylesheets use."""
+    return {f"look-{name}": pair[not dark] for name, pair in _COLORS.items()}
+
+
+THEMES: Final = (
+    Theme(
+        name=DARK,
+        primary="#56b4e9",
+        secondary="#cc79a7",
+        accent="#e69f00",
+        warning="#e69f00",
+        error="#ff7a45",
+        success="#2fc08f",
+        foreground="#d8dee4",
+        background="#10151a",
+        surface="#161c22",
+        panel="#1e262e",
+        dark=True,
+        variables=variables(dark=True),
+    ),
+    Theme(
+        name=LIGHT,
+        primary="#005f99",
+        secondary="#98457a",
+        accent="#9a6700",
+        warning="#9a6700",
+        error="#b03a00",
+        success="#00684c",
+        foreground="#1f2328",
+        background="#ffffff",
+        surface="#f4f6f8",
+        panel="#e6eaee",
+        dark=False,
+        variables=variables(dark=False),
+    ),
+)
+
+
+def css() -> str:
+    """The rules of the looks, for the app."""
+    rules = [
+        f".look--{name} {{ color: $look-{name};{' text-style: bold;' if name in _BOLD else ''} }}" for name in _COLORS
+    ]
+    return "\n".join([*rules, ".look--cursor { text-style: reverse; }"])
