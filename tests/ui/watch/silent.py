@@ -1,0 +1,36 @@
+"""A run that nothing more is heard of: what is watched is put into the view by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agentrt.events import Event
+from agentrt.types import StepId
+from agentrt.ui.watch.sources.base import LogLine, RunState, StepStory
+
+
+class SilentSource:
+    """Tells of a state and of no events."""
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+
+    async def look(self) -> RunState:
+        """The state it was made with."""
+        return self._state
+
+    async def events(self) -> Sequence[Event]:
+        """None."""
+        return ()
+
+    async def story(self, step: StepId) -> StepStory:
+        """Nothing is known of any step."""
+        return StepStory(step, (), (), (), (), ())
+
+    async def count(self, find: str = "") -> int:
+        """The log is empty."""
+        return 0
+
+    async def lines(self, first: int, most: int, find: str = "") -> Sequence[LogLine]:
+        """The log is empty."""
+        return ()
