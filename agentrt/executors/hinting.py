@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final, Protocol, cast
 
 from agentrt.errors import ExecutorError, Refused, Unreachable
 from agentrt.executors.chat import chat_message, chat_tool
+from agentrt.executors.failures import broken
 from agentrt.executors.http import HttpServer
 from agentrt.kvcache.hints import PROTOCOL, Capability, Hint, Subject, batch_to_wire
 from agentrt.types import Message, ToolSpec
@@ -17,6 +18,10 @@ _log = logging.getLogger("agentrt")
 
 HINTS: Final = "/agentrt/hints"
 CAPABILITY: Final = "/agentrt/capability"
+KV: Final = "/agentrt/kv"
+TENANT: Final = "X-Agentrt-Tenant"
+"""The header that names the tenant whose contexts are told of."""
+
 NO_SUCH_ROUTE: Final = frozenset({401, 403, 404, 405, 501})
 """What a server without our plugin, or without a key that is right, answers; anything else may pass."""
 
@@ -35,6 +40,22 @@ class HintChannel(Protocol):
     async def prefix(self, fixed: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> tuple[int, ...]:
         """The token ids that every conversation of an agent starts with. Raises ``ExecutorError``."""
         ...
+
+
+class KvTeller(Protocol):
+    """A channel to a server that also tells what its KV cache holds, as ours does."""
+
+    async def state(self, programs: Sequence[str], tenant: str) -> Sequence[Mapping[str, Any]]:
+        """What each of its schedulers says (``GET /agentrt/kv``), with the contexts of these programs of a tenant.
+
+        Nothing from a server without our plugin. Raises ``ExecutorError``.
+        """
+        ...
+
+
+def kv_teller(channel: HintChannel) -> KvTeller | None:
+    """The channel as one that tells of the cache; ``None`` for one that cannot."""
+    return cast("KvTeller", channel) if hasattr(channel, "state") else None
 
 
 async def hint_channel(executor: object) -> HintChannel | None:
@@ -73,6 +94,17 @@ class SGLangHints:
             for hint in hints:
                 if hint.ended and hint.subject.kind == "session":
                     await self._close(hint.subject)
+
+    async def state(self, programs: Sequence[str], tenant: str) -> Sequence[Mapping[str, Any]]:
+        """See ``KvTeller``."""
+        if (await self.capability()).protocol != PROTOCOL:
+            return []
+        headers = {TENANT: tenant} if tenant else None
+        answer = await self._server.get(KV, [("program", one) for one in programs], headers)
+        states = answer.get("schedulers") if isinstance(answer, dict) else None
+        if not isinstance(states, list) or not all(isinstance(one, dict) for one in states):
+            raise broken(self._server.name, self._server.url, f"{KV} told nothing of its schedulers")
+        return states
 
     async def close(self) -> None:
         """Give the connection back; twice is fine."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -39,11 +39,13 @@ class HttpServer:
         self._room = _connection_room()
         self._places = asyncio.Semaphore(self._room)  # httpx's own queue costs CPU by the square of its length
 
-    async def get(self, path: str) -> Any:
-        """The JSON at ``path``."""
+    async def get(
+        self, path: str, query: Sequence[tuple[str, str]] = (), headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """The JSON at ``path``, asked for with these further headers."""
         with translated(self.name, self.url, self.timeout):
             async with self._places:
-                response = await self._connected().get(path)
+                response = await self._connected().get(path, params=list(query), headers=headers)
         return self._json(response)
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:

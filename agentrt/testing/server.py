@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Literal, Self
+from urllib.parse import parse_qsl
 
 from agentrt.kvcache.hints import Capability, Hint, batch_from_wire
 from agentrt.testing import answers
@@ -36,7 +37,8 @@ class ScriptedServer:
     counted as a radix cache would: the longest beginning shared with an earlier prompt and its reply.
 
     With ``takes`` it also takes hints, as an engine with our plugin of that capability; ``hints`` holds those that
-    came, in order. ``deaf`` makes it refuse them with that status.
+    came, in order. ``deaf`` makes it refuse them with that status. With ``tells`` it says of its KV cache what that
+    function gives for the programs that were asked for, as one scheduler.
 
     ``requests`` holds the model requests in order of arrival, ``cancelled`` those whose client left before
     the end; ``in_flight`` and ``peak`` count those being answered, now and at most.
@@ -51,6 +53,7 @@ class ScriptedServer:
         context: int | None = None,
         kind: Literal["sglang", "openai"] = "sglang",
         takes: Capability | None = None,
+        tells: Callable[[list[str]], Mapping[str, Any]] | None = None,
         port: int = 0,
     ) -> None:
         self.hints: list[Hint] = []
@@ -65,6 +68,7 @@ class ScriptedServer:
         self._context = context
         self._kind = kind
         self._takes = takes
+        self._tells = tells
         self._port = port
         self._cache = PrefixCache()
         self._vocabulary = Vocabulary()
@@ -158,6 +162,8 @@ class ScriptedServer:
             known |= {"/generate", "/model_info", "/server_info", "/tokenize", "/v1/tokenize"}
         if self._takes is not None:
             known |= {"/agentrt/capability", "/agentrt/hints"}
+        if self._tells is not None:
+            known.add("/agentrt/kv")
         return None if request.path in known else (404, "Not Found")
 
     async def _other(self, request: HttpRequest, link: Link) -> None:
@@ -171,6 +177,9 @@ class ScriptedServer:
                 await link.send_json({"version": "scripted", "enable_priority_scheduling": True})
             case "/agentrt/capability":
                 await link.send_json(asdict(self._takes or Capability()))
+            case "/agentrt/kv" if self._tells is not None:
+                programs = [value for name, value in parse_qsl(request.query) if name == "program"]
+                await link.send_json({"schedulers": [self._tells(programs)]})
             case "/agentrt/hints":
                 await self._take_hints(request, link)
             case "/tokenize" | "/v1/tokenize":

@@ -13,12 +13,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request; header names are in lower case, ``path`` is without its query."""
+    """A request; header names are in lower case, ``path`` is without its ``query``."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
+    query: str = ""
 
 
 class Link:
@@ -43,7 +44,8 @@ class Link:
         method, target, _ = line.split(" ", 2)
         headers = {name.strip().lower(): value.strip() for name, _, value in (f.partition(":") for f in fields if f)}
         body = await self._reader.readexactly(int(headers.get("content-length", 0)))
-        return HttpRequest(method, target.partition("?")[0], headers, body)
+        path, _, query = target.partition("?")
+        return HttpRequest(method, path, headers, body, query)
 
     async def client_left(self) -> None:
         """Returns when the client has closed the connection; never, when it sends more instead."""

@@ -5,5 +5,7 @@
 ``publisher``  asks the policy, and tells one engine what has changed
 ``book``       what that engine was told last
 ``prefixes``   the tokens of fixed prompts
+``sampler``    asks one engine what its cache holds, for those who watch
+``listeners``  the runs that are told of that, and of the hints
 ``desk``       brings them together for a runtime: one publisher for each model, one tracker for each run
 """

@@ -9,19 +9,22 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.errors import AgentrtError, ExecutorError
 from agentrt.executors.base import ModelExecutor
-from agentrt.executors.hinting import hint_channel
+from agentrt.executors.hinting import HintChannel, hint_channel, kv_teller
 from agentrt.kvcache.admission import Admission, Gang
 from agentrt.kvcache.estimators import Estimators
+from agentrt.kvcache.hints import PROTOCOL, Capability
 from agentrt.kvcache.policies import Policy
 from agentrt.runtime.gate import Gate, Moment
 from agentrt.runtime.kv.forecast import Forecast, Places
+from agentrt.runtime.kv.listeners import Listener, tell_hints
 from agentrt.runtime.kv.publisher import SETBACK, Publisher
+from agentrt.runtime.kv.sampler import Sampler
 from agentrt.runtime.kv.tracker import Tracker
 from agentrt.types import ModelReply, ModelRequest, RunId, SessionId
 
@@ -57,6 +60,8 @@ class Desk:
         self._clock = clock
         self._estimators: Estimators | None = None
         self._trackers: dict[RunId, Tracker] = {}
+        self._listeners: dict[RunId, Listener] = {}
+        self._samplers: dict[str, Sampler] = {}
         self._joining: dict[str, asyncio.Task[None]] = {}
         self._again: dict[str, float] = {}
 
@@ -77,6 +82,7 @@ class Desk:
         forecast = Forecast(places_of(run.spec.body), self.estimators)
         tracker = Tracker(run.id, run.machine.nodes, forecast, self.estimators, self._clock, self._moved, self._acts)
         self._trackers[run.id] = tracker
+        self._listen(Listener(run.id, lambda: run.now, run.tell))
         run.ending.add_done_callback(lambda _: self._left(run.id))
         for publisher in self.publishers.values():
             publisher.follow(tracker)
@@ -105,7 +111,8 @@ class Desk:
         for task in self._joining.values():
             task.cancel()
         await asyncio.gather(*self._joining.values(), return_exceptions=True)
-        await asyncio.gather(*(publisher.close() for publisher in self.publishers.values()))
+        ending: list[Publisher | Sampler] = [*self.publishers.values(), *self._samplers.values()]
+        await asyncio.gather(*(one.close() for one in ending))
         if self._estimators is not None and self._file is not None and self.publishers:
             await asyncio.to_thread(self._estimators.save, self._file)
 
@@ -124,6 +131,7 @@ class Desk:
             _log.exception("model %r: its way in for hints failed; runs go on without", model)
             return
         self.gate(model).resize(capability.pool, capability.host)
+        self._sample(model, channel, capability)
         if self.policy.name != "none" and (capability.protocol or capability.closes):
             self.publishers[model] = publisher = Publisher(
                 model,
@@ -133,6 +141,7 @@ class Desk:
                 tenant=self._tenant,
                 clock=self._clock,
                 resized=self.gate(model).resize,
+                told=partial(tell_hints, self._listeners, model),
             )
             publisher.capability = capability
             for tracker in self._trackers.values():
@@ -146,8 +155,24 @@ class Desk:
         for gate in self._gates.values():
             gate.leave(run, session)
 
+    def _listen(self, listener: Listener) -> None:
+        self._listeners[listener.run] = listener
+        for sampler in self._samplers.values():
+            sampler.follow(listener)
+
+    def _sample(self, model: str, channel: HintChannel, capability: Capability) -> None:
+        """Have the runs told of an engine's cache, if it tells."""
+        teller = kv_teller(channel) if capability.protocol == PROTOCOL else None
+        if teller is not None:
+            self._samplers[model] = sampler = Sampler(model, teller, tenant=self._tenant)
+            for listener in self._listeners.values():
+                sampler.follow(listener)
+
     def _left(self, run: RunId) -> None:
         self._trackers.pop(run, None)
+        self._listeners.pop(run, None)
+        for sampler in self._samplers.values():
+            sampler.left(run)
         for gate in self._gates.values():
             gate.leave(run)
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import Context as Variables
 from typing import Final
@@ -52,7 +52,8 @@ class Publisher:
     """One engine's publisher.
 
     ``spent`` adds up the CPU seconds of finding out what to tell; sending is not in it. ``stopped``: it tells nothing
-    any more. ``resized`` is called with the sizes of the tiers when another engine has taken its place.
+    any more. ``resized`` is called with the sizes of the tiers when another engine has taken its place, ``told`` with
+    what the engine has taken.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Publisher:
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
         resized: Callable[[int, int], None] = lambda pool, host: None,
+        told: Callable[[Sequence[Hint]], None] = lambda hints: None,
     ) -> None:
         self.capability = Capability()
         self.stopped = False
@@ -81,6 +83,7 @@ class Publisher:
         self._book = Book(policy.name, tenant, wall)
         self._unsaid: list[Hint] = []
         self._resized = resized
+        self._told = told
         self._prefixes = Prefixes(channel)
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -167,6 +170,7 @@ class Publisher:
         try:
             for batch in batches(hints):
                 await self._channel.send(batch)
+                self._told(batch)
             capability = await self._channel.capability()
         except Exception as error:  # noqa: BLE001 - a channel may be anybody's; hints never end a run
             self._unheard(hints, error)
