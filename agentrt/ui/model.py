@@ -136,6 +136,10 @@ class RunView:
         self._group_of: dict[tuple[str, ...], GroupView] = {}
         self.counts: dict[StepStatus, int] = {}
         self.usage = Usage()
+        self.running: dict[StepId, StepView] = {}
+        """What runs now, the longest first."""
+        self.failed: dict[StepId, StepView] = {}
+        """What has failed, the first one first."""
         self._asking = 0
 
     def apply(self, event: Event) -> None:
@@ -301,9 +305,18 @@ class RunView:
         self.last = max(self.last, at)
         if step.kind != "join":
             self._count(step, step.status, status)
+            self._list(step, status)
+        step.status = status
+
+    def _list(self, step: StepView, status: StepStatus) -> None:
+        """Keep the lists of what runs and what failed."""
         if step.kind == "question":
             self._asking += (status == "running") - (step.status == "running")
-        step.status = status
+        for listed, which in ((self.running, "running"), (self.failed, "failed")):
+            if status == which:
+                listed.setdefault(step.id, step)
+            elif step.status == which:
+                listed.pop(step.id, None)
 
     def _count(self, step: StepView, before: StepStatus | None, now: StepStatus) -> None:
         for counts in (self.counts, self._group(step).counts):

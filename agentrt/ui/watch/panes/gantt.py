@@ -75,6 +75,11 @@ class GanttPane(Pane):
         self._label_width = 0
         self._window = Window(0.0, 1.0, 1)
 
+    @property
+    def timeline(self) -> Timeline | None:
+        """The times behind it, ``None`` before it was first shown."""
+        return self._line
+
     # -- what is shown ---------------------------------------------------------------------------------------
 
     def show(self, watched: Watched) -> None:

@@ -1,0 +1,58 @@
+"""The first answers about a run, in two lines: what runs, what failed, what is slow, is the cache helping? Pure."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from agentrt.ui.model import RunView, StepView
+from agentrt.ui.words import cut, duration, one_line, share
+
+_NAMED: Final = 3
+
+
+class Answer(NamedTuple):
+    """``question`` in a word, ``text`` to read; ``bad`` for what went wrong."""
+
+    question: str
+    text: str
+    bad: bool = False
+
+
+def now_running(view: RunView, now: float) -> Answer:
+    """What goes on, the longest first; steps that only hold others are left out."""
+    leaves = (step for step in view.running.values() if step.kind not in ("agent", "program"))
+    named, more = [], 0
+    for step in leaves:
+        if len(named) < _NAMED:
+            named.append(f"{step.id} {duration(max(0.0, now - (step.started or now)))}")
+        else:
+            more += 1
+    if not named:
+        return Answer("now", "nothing runs" if view.ended or not view.total else "between two steps")
+    return Answer("now", ", ".join(named) + (f" and {more:,} more" if more else ""))
+
+
+def what_failed(view: RunView) -> Answer | None:
+    """What failed first, and why; ``None`` when nothing did."""
+    first = next(iter(view.failed.values()), None)
+    if first is None:
+        error = view.error if view.ended and view.status == "failed" else None
+        return Answer("failed", one_line(error), bad=True) if error else None
+    first = _innermost(view, first)
+    more = len(view.failed) - 1
+    told = f"{first.id}: {cut(one_line(first.error or ''), 160, '…')}"
+    return Answer("failed", told + (f" (and {more:,} more)" if more else ""), bad=True)
+
+
+def _innermost(view: RunView, step: StepView) -> StepView:
+    """The step inside a failed one that failed first: the cause, not those around it."""
+    inside = [one for one in step.children if one.status == "failed"]
+    return _innermost(view, inside[0]) if inside else step
+
+
+def cache(view: RunView) -> Answer | None:
+    """What the engine's cache gave; ``None`` without model turns."""
+    used = view.usage
+    if not used.prompt:
+        return None
+    return Answer("cache", f"{share(used.cached, used.prompt)} of {used.prompt:,} prompt tokens were cached")

@@ -1,0 +1,274 @@
+"""A run as its journal tells it is the run as its observers saw it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentrt import Agent, Program, Runtime, program, step, tool
+from agentrt.errors import NoSuchRun
+from agentrt.events import Event, KvSampled, StepStarted, StepText
+from agentrt.executors import connect
+from agentrt.runtime import RunResult
+from agentrt.store import Journal, archive
+from agentrt.testing import ScriptedServer, say
+from agentrt.types import RunId, StepId
+from agentrt.ui.model import RunView, StepView
+from agentrt.ui.watch.sources import journal as sources
+from agentrt.ui.watch.sources.journal import JournalRun, JournalRuns
+from tests.runtime.durable import zoo
+
+PROGRAMS: list[Program[..., Any]] = [
+    zoo.chain,
+    zoo.fan,
+    zoo.branches,
+    zoo.nested,
+    zoo.steps_that_call,
+    zoo.bounded,
+    zoo.groups,
+    zoo.retried,
+    zoo.whole_again,
+    zoo.parts_again,
+    zoo.caught,
+]
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    """An empty journal."""
+    async with Journal(tmp_path / "runs.db") as made:
+        yield made
+
+
+async def told_by(source: JournalRun) -> tuple[RunView, list[Event]]:
+    """Everything that the source tells, to its end."""
+    view, events = RunView(), []
+    await source.look()
+    while page := await source.events():
+        for event in page:
+            view.apply(event)
+        events += page
+    return view, events
+
+
+def seen(view: RunView) -> dict[StepId, tuple[object, ...]]:
+    """What is known of each step; joins are looked through, their names differ."""
+    return {
+        one.id: (one.name, one.kind, one.parent, one.status, one.attempt, told(one), one.usage, before(view, one))
+        for one in view.steps.values()
+        if one.kind != "join"
+    }
+
+
+def told(step: StepView) -> str | None:
+    """Its error; of what never started the journal says shorter why."""
+    return step.error if step.status != "skipped" else None
+
+
+def before(view: RunView, step: StepView) -> frozenset[StepId]:
+    found: set[StepId] = set()
+    left = [*step.inputs, *step.after]
+    while left:
+        one = view.steps[left.pop()]
+        if one.kind == "join":
+            left += [*one.inputs, *one.after]
+        else:
+            found.add(one.id)
+    return frozenset(found)
+
+
+@pytest.mark.parametrize("shape", PROGRAMS, ids=lambda one: one.name)
+@pytest.mark.parametrize("page", [3, 500])
+async def test_the_journal_tells_what_observers_saw(
+    journal: Journal, shape: Program[..., Any], page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps, edges, attempts, errors, tokens and counts are the same, in pages of any size."""
+    monkeypatch.setattr(sources, "PAGE", page)
+    live = RunView()
+    async with Runtime(journal=journal, observers=[live.apply]) as runtime:
+        result = await runtime.run(shape)
+    told, _ = await told_by(JournalRun(journal, result.id))
+    assert seen(told) == seen(live)
+    assert {one: count for one, count in told.counts.items() if count} == {
+        one: count for one, count in live.counts.items() if count
+    }
+    assert (told.status, told.error, told.usage, told.program, told.id) == (
+        live.status,
+        live.error,
+        live.usage,
+        live.program,
+        live.id,
+    )
+    assert [one.path for one in told.groups] == [one.path for one in live.groups]
+
+
+async def on(server: ScriptedServer, journal: Journal, what: Program[..., Any]) -> RunResult[Any]:
+    """Run a program with that server's model."""
+    async with Runtime(models={"default": connect(server.url)}, journal=journal) as runtime:
+        return await runtime.run(what)
+
+
+@tool
+async def look_up(word: str) -> str:
+    """Look a word up."""
+    return f"{word} is a word"
+
+
+@program
+async def talk() -> str:
+    return await Agent("teller", system="You tell.", tools=[look_up])("tell me")
+
+
+@pytest.mark.timeout(60)
+async def test_model_turns_have_their_phases_and_text(journal: Journal) -> None:
+    """Whom a turn asked, the context it belongs to, when it was computed and what it said are there for a watcher."""
+    async with ScriptedServer([say("an answer of some words")]) as server:
+        result = await on(server, journal, talk)
+        assert result.status == "done", result.error
+    view, events = await told_by(JournalRun(journal, result.id))
+    (turn,) = [one for one in view.steps.values() if one.kind == "llm"]
+    assert turn.turn is not None
+    assert (turn.turn.model, turn.turn.agent) == ("default", "teller")
+    assert turn.turn.session
+    phases = [phase for _, phase in turn.turn.phases]
+    assert phases[-2:] == ["prefill", "decode"]
+    assert [at for at, _ in turn.turn.phases] == sorted(at for at, _ in turn.turn.phases)
+    said = "".join(one.text for one in events if isinstance(one, StepText))
+    assert said.split() == ["an", "answer", "of", "some", "words"]
+
+
+@step
+async def waits(gate: str) -> str:
+    await GATES[gate].wait()
+    return gate
+
+
+GATES: dict[str, asyncio.Event] = {}
+
+
+@program
+async def patient() -> str:
+    return await waits("open")
+
+
+async def test_a_plain_step_that_takes_long_is_seen_running(journal: Journal) -> None:
+    """Nothing of a plain step is in the entries before its end, but a note says that it runs."""
+    GATES["open"] = asyncio.Event()
+    async with Runtime(journal=journal) as runtime:
+        run = runtime.start(patient)
+        source = JournalRun(journal, run.id)
+        view = RunView()
+        async with asyncio.timeout(30):
+            while view.count("running") == 0:
+                for event in await ready(source, run.id):
+                    view.apply(event)
+        assert view.steps[StepId("waits#1")].status == "running"
+        assert (await source.look()).live
+        GATES["open"].set()
+        await run
+    again = await source.events()
+    assert [one for one in again if isinstance(one, StepStarted)] == []
+    for event in again:
+        view.apply(event)
+    assert (view.steps[StepId("waits#1")].status, view.status) == ("done", "done")
+    assert not (await source.look()).live
+
+
+async def ready(source: JournalRun, run: RunId) -> Sequence[Event]:
+    """What is new; nothing before the run is in the journal."""
+    try:
+        return await source.events()
+    except NoSuchRun:
+        await asyncio.sleep(0)
+        return ()
+
+
+async def test_a_story_has_the_whole_conversation(journal: Journal) -> None:
+    """The messages of a later turn are those of all turns before it, whole and in order."""
+
+    @program
+    async def talks() -> None:
+        session = Agent("teller", system="You tell.").session()
+        for word in ("one", "two", "three"):
+            await session(word)
+
+    async with ScriptedServer(lambda asked: say(f"heard {asked.messages[-1]['content']}")) as server:
+        result = await on(server, journal, talks)
+    view, _ = await told_by(JournalRun(journal, result.id))
+    last = [one.id for one in view.steps.values() if one.kind == "llm"][-1]
+    story = await JournalRun(journal, result.id).story(last)
+    assert [one["content"] for one in story.messages] == [
+        "You tell.",
+        "one",
+        "heard one",
+        "two",
+        "heard two",
+        "three",
+    ]
+    assert {one["kind"] for one in story.entries} >= {"called", "begun", "sent", "ended"}
+
+
+async def test_the_log_is_read_in_parts_and_by_what_is_looked_for(journal: Journal) -> None:
+    """Any stretch of lines can be had; a filter counts and gives those that hold the text, in any letter case."""
+    async with Runtime(journal=journal) as runtime:
+        result = await runtime.run(zoo.caught)
+    source = JournalRun(journal, result.id)
+    every = await source.lines(0, 1000)
+    assert len(every) == await source.count() == await last(journal, result.id)
+    assert list(await source.lines(3, 2)) == list(every[3:5])
+    found = await source.lines(0, 1000, "UNLUCKY#1")
+    assert 0 < len(found) == await source.count("UNLUCKY#1") < len(every)
+    assert {one for one in every if "unlucky#1" in one.step} <= set(found)
+    assert await source.count("100% nothing_like_it") == 0
+
+
+async def last(journal: Journal, run: RunId) -> int:
+    async with journal.connect() as connection:
+        return await archive.last_seq(connection, run)
+
+
+async def test_the_list_counts_only_what_is_new(journal: Journal) -> None:
+    """Progress, failures and tokens of every run are right, also when looked at again later."""
+    runs = JournalRuns(journal)
+    async with ScriptedServer([say("a b c")] * 2) as server:
+        first = await on(server, journal, talk)
+        (one,) = await runs.newest(10)
+        second = await on(server, journal, zoo.caught)
+        third = await on(server, journal, talk)
+    found = {one.state.id: one for one in await runs.newest(10)}
+    assert found[first.id] == one
+    assert one.usage.completion == 3
+    assert (found[second.id].failed > 0, found[second.id].usage.prompt) == (True, 0)
+    assert found[third.id].finished == found[third.id].total == len(third.steps)
+
+
+async def test_a_resumed_run_is_open_again(journal: Journal) -> None:
+    """Steps that ended the run before count as waiting once it is resumed, and its clock goes on."""
+    broken = {"yes": True}
+
+    @step
+    async def brittle() -> int:
+        if broken["yes"]:
+            raise ValueError("no")
+        return 1
+
+    @program
+    async def brittle_program() -> int:
+        return await brittle() + await brittle()
+
+    async with Runtime(journal=journal) as runtime:
+        failed = await runtime.run(brittle_program)
+        source = JournalRun(journal, failed.id)
+        view, _ = await told_by(source)
+        assert (view.status, view.count("failed")) == ("failed", 1)
+        broken["yes"] = False
+        await (await runtime.resume(brittle_program, failed.id))
+    while page := await source.events():
+        for event in page:
+            view.apply(event)
+    assert (view.status, view.count("failed"), view.count("done")) == ("done", 0, 2)
+    assert not any(isinstance(one, KvSampled) for one in page)
