@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from agentrt.ui.display import Display, Quiet
-from agentrt.ui.model import RunView, StepView
+from typing import TYPE_CHECKING
+
+from agentrt.lazy import lazily
+
+if TYPE_CHECKING:
+    from agentrt.ui.display import Display, Quiet
+    from agentrt.ui.model import RunView, StepView
+
+_HOMES = {"Display": "display", "Quiet": "display", "RunView": "model", "StepView": "model"}
 
 __all__ = ["Display", "Quiet", "RunView", "StepView"]
+
+if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name for one of ours
+    __getattr__ = lazily(__name__, _HOMES)
