@@ -28,13 +28,14 @@ _TOOL: Final = 120
 
 class Sent(NamedTuple):
     """One message. ``of`` names the tool whose result it is. ``cached`` counts the characters of its text that came
-    from the cache, ``None`` before the engine has said how many tokens did."""
+    from the cache, ``None`` before the engine has said how many tokens did; ``whole``: so did all of it."""
 
     role: str
     text: str
     calls: tuple[Call, ...]
     of: str
     cached: int | None
+    whole: bool = False
 
 
 class Prompt(NamedTuple):
@@ -52,19 +53,20 @@ class Prompt(NamedTuple):
 
 
 def prompt_of(step: StepView, story: StepStory, view: RunView) -> Prompt:
-    """What the model was sent last."""
+    """What the model was sent last; without messages as long as it was sent nothing."""
     usage = step.usage if step.usage.prompt else None
     sends = [entry["data"] for entry in story.entries if entry["kind"] == "sent"]
-    weights = [_weight(message) for message in story.messages]
-    if weights and story.messages[0]["role"] == "system":
+    sent = story.messages[: sends[-1]["count"]] if sends else ()  # a replay may not be there yet
+    weights = [_weight(message) for message in sent]
+    if weights and sent[0]["role"] == "system":
         weights[0] += sum(_tool_weight(tool) for tool in story.tools)
     ends = list(accumulate(weights))
-    boundary = -1.0 if usage is None else _boundary(usage, ends, _known(step, story, view, len(sends)))
-    names = {one[0]: one[1] for message in story.messages for one in message.get("tool_calls") or ()}
+    boundary = -1.0 if usage is None else _boundary(usage, ends, _known(step, sent, view, len(sends)))
+    names = {one[0]: one[1] for message in sent for one in message.get("tool_calls") or ()}
     starts = [0, *ends]
     messages = tuple(
-        _sent(message, names, None if usage is None else _part(message, boundary - start, end - start))
-        for message, start, end in zip(story.messages, starts, ends, strict=False)
+        _sent(message, names, None if usage is None else (boundary - start) / (end - start))
+        for message, start, end in zip(sent, starts, ends, strict=False)
     )
     return Prompt(messages, usage, max(1, len(sends)), sends[-1].get("schema") if sends else None)
 
@@ -89,7 +91,7 @@ def _everything(usage: Usage) -> bool:
     return usage.cached >= usage.prompt - 1
 
 
-def _known(step: StepView, story: StepStory, view: RunView, requests: int) -> list[tuple[int, int]]:
+def _known(step: StepView, sent: Sequence[Mapping[str, Any]], view: RunView, requests: int) -> list[tuple[int, int]]:
     """Places of which the tokens before them are known, as (messages before it, tokens before it).
 
     Only of a context that has grown by the earlier turns' answers and nothing else that a model said, each turn being
@@ -99,7 +101,7 @@ def _known(step: StepView, story: StepStory, view: RunView, requests: int) -> li
         return []
     turns = turns_of(view, step.turn.session)
     earlier = turns[: turns.index(step)] if step in turns else []
-    said = [number for number, message in enumerate(story.messages) if message["role"] == "assistant"]
+    said = [number for number, message in enumerate(sent) if message["role"] == "assistant"]
     if len(said) != len(earlier):
         return []
     usages = [one.usage for one in earlier]
@@ -125,15 +127,13 @@ def _boundary(usage: Usage, ends: Sequence[int], known: Iterable[tuple[int, int]
     return start + (end - start) * (usage.cached - least) / (most - least)
 
 
-def _part(message: Mapping[str, Any], weight: float, whole: int) -> int:
-    """The characters of a message's text that lie before the boundary, which is ``weight`` after its beginning."""
+def _sent(message: Mapping[str, Any], names: Mapping[str, str], share: float | None) -> Sent:
+    """``share`` says how much of it lies before the boundary, as a number that may be below 0, or above 1."""
     text = message.get("content") or ""
-    if weight >= whole:
-        return len(text)
-    return min(len(text), max(0, round(len(text) * weight / whole)))
-
-
-def _sent(message: Mapping[str, Any], names: Mapping[str, str], cached: int | None) -> Sent:
     calls = tuple(called(*one) for one in message.get("tool_calls") or ())
     of = names.get(message.get("tool_call_id") or "", "")
-    return Sent(str(message["role"]), message.get("content") or "", calls, of, cached)
+    if share is None:
+        return Sent(str(message["role"]), text, calls, of, None)
+    whole = share > 1 - 1e-9
+    cached = len(text) if whole else round(len(text) * min(1.0, max(0.0, share)))
+    return Sent(str(message["role"]), text, calls, of, cached, whole)

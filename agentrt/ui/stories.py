@@ -272,8 +272,8 @@ def _chain(error: Mapping[str, Any]) -> list[Failure]:
 
 def _inside(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What caused an error, and those that a group holds."""
-    args = (error.get("args") or {}).get("v") or ()
-    held = args[1] if len(args) == 2 and isinstance(args[1], list) else []
+    args: list[Any] = (error.get("args") or {}).get("v") or []
+    held = args[1] if len(args) == 2 and isinstance(args[1], list) else []  # of a group
     inner = [error.get("cause"), *held]
     return [one for one in inner if isinstance(one, dict) and one.get(KIND) == "error"]
 

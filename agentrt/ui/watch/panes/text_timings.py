@@ -1,0 +1,85 @@
+"""Where the time of a step went, as lines: a bar, its parts, and what the steps inside took. Nothing of Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from agentrt.ui.model import RunView, StepView
+from agentrt.ui.stories import attempts_of
+from agentrt.ui.timings import Stretch, Timings, timings_of
+from agentrt.ui.watch.glyphs import PHASE_FILL, PHASE_LOOK, Look
+from agentrt.ui.watch.panes.text_lines import Line
+from agentrt.ui.watch.panes.text_sections import heading, named
+from agentrt.ui.watch.sources.base import StepStory
+from agentrt.ui.words import duration
+
+_BAR: Final = 40
+_PHASE_WORDS: Final = {
+    "waiting": "waiting for its inputs",
+    "queued": "queued",
+    "prefill": "prefill, until the first token",
+    "decode": "decode",
+    "tool": "tool",
+    "code": "code",
+    "asking": "waiting for a person",
+    "pause": "pause before the next attempt",
+    "inside": "its own steps",
+    "model": "the model",
+}
+
+
+def timings_lines(step: StepView, story: StepStory, view: RunView, now: float) -> list[Line]:
+    """Where the time went: a bar, its parts in their order, and what the steps inside took."""
+    timings = timings_of(step, attempts_of(step, story), view, now)
+    if not timings.stretches:
+        return [Line("No time has passed yet.", "quiet")]
+    lines = [heading(f"{duration(timings.seconds)} since it was called"), _bar(timings), Line()]
+    for phase, seconds in timings.totals().items():
+        lines.append(_share(phase, seconds, timings.seconds))
+    lines += _speed(timings)
+    lines += [Line(), heading("in order")]
+    lines += [_stretch(one) for one in timings.stretches]
+    lines += [Line(), *named("its own steps", [one.id for one in step.children], view, now)]
+    return lines
+
+
+def _fill(phase: str) -> str:
+    return PHASE_FILL.get(phase, {"pause": "·", "inside": "─"}.get(phase, "█"))
+
+
+def _phase_look(phase: str) -> Look:
+    return PHASE_LOOK.get(phase, "waiting" if phase == "pause" else "running")
+
+
+def _bar(timings: Timings) -> Line:
+    """As many columns for each stretch as it has of the time; what is short has none."""
+    text, spans, whole = "", [], timings.seconds
+    for one in timings.stretches:
+        until = round(_BAR * (one.end - timings.start) / whole)
+        if until > len(text):
+            spans.append((len(text), until, _phase_look(one.phase)))
+            text += _fill(one.phase) * (until - len(text))
+    return Line(text, indent=2, spans=tuple(spans))
+
+
+def _share(phase: str, seconds: float, whole: float) -> Line:
+    percent = f"{100 * seconds / whole:.0f}%"
+    return Line(
+        f"{duration(seconds):>8}  {percent:>4}  {_PHASE_WORDS[phase]}", sign=_fill(phase), sign_look=_phase_look(phase)
+    )
+
+
+def _speed(timings: Timings) -> Iterator[Line]:
+    if timings.first_token is not None:
+        yield Line(f"{duration(timings.first_token):>8}        until the first token")
+    if timings.rate is not None:
+        yield Line(f"{timings.rate:>8,.3g}        tokens a second after it")
+
+
+def _stretch(one: Stretch) -> Line:
+    return Line(
+        f"{duration(one.start):>8}  for {duration(one.seconds):>8}  {_PHASE_WORDS[one.phase]}",
+        sign=_fill(one.phase),
+        sign_look=_phase_look(one.phase),
+    )
