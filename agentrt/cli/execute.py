@@ -43,6 +43,7 @@ def add_execution_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the whole run as one JSON object")
     parser.add_argument("--no-ask", action="store_true", help="ask nobody in this terminal; `agentrt runs answer` does")
     parser.add_argument("--wait", action="store_true", help="stay when nothing but answers of people is waited for")
+    parser.set_defaults(for_ui=None)
 
 
 def seconds(text: str) -> float:
@@ -63,7 +64,7 @@ def carry_out(
     from agentrt.cli.output import print_json, print_output
 
     book = None if journal is None else _opened(journal)
-    display = _display(options.json)
+    display = _display(options)
     result = _execute(options, program, begin, book, display)
     display.summarize(result)
     if options.json:
@@ -89,6 +90,7 @@ def _execute(
 
     from agentrt.cli.stopping import stopped_by_signals
     from agentrt.runtime import Runtime
+    from agentrt.runtime.runtime import new_run_id
     from agentrt.sdk.loader import asks_a_model
 
     async def main() -> RunResult[Any]:
@@ -110,6 +112,7 @@ def _execute(
                     journal=journal,
                     answers=_answers(options, display),
                     put_aside=not options.wait,
+                    new_id=lambda: options.for_ui or new_run_id(),
                 )
             )
             preparing = loop.create_task(models.prepare() if asks_a_model(program) else asyncio.sleep(0))
@@ -196,8 +199,12 @@ def _models(options: argparse.Namespace, display: Display) -> ModelExecutor:
     return EmbeddedExecutor(progress=display.progress)
 
 
-def _display(json_wanted: bool) -> Display:
+def _display(options: argparse.Namespace) -> Display:
     """A live display on a terminal; elsewhere plain lines, or nothing where only JSON is wanted."""
+    if options.for_ui is not None:
+        from agentrt.cli.run_ui import ForUi
+
+        return ForUi(sys.stderr)
     from agentrt.ui import Quiet
     from agentrt.ui.plain import Plain
 
@@ -207,7 +214,7 @@ def _display(json_wanted: bool) -> Display:
         from agentrt.ui.live import LiveDisplay
 
         return LiveDisplay(Console(stderr=True))
-    return Quiet() if json_wanted else Plain(sys.stderr)
+    return Quiet() if options.json else Plain(sys.stderr)
 
 
 def _answers(options: argparse.Namespace, display: Display) -> Answerer:

@@ -16,7 +16,7 @@ from agentrt.types import RunId, StepId
 from agentrt.ui.model import RunView
 from agentrt.ui.watch.background import Background, begin, log_of
 from agentrt.ui.watch.sources.base import RunState
-from agentrt.ui.words import counted
+from agentrt.ui.words import counted, one_line
 
 if TYPE_CHECKING:
     from agentrt.runtime.questions import Question
@@ -50,6 +50,19 @@ class Plan:
     choices: tuple[Choice, ...]
 
 
+class Counts(NamedTuple):
+    """Steps of a run by how they stand; ``running`` is ``None`` where that is not known."""
+
+    running: int | None
+    done: int
+    failed: int
+
+    @classmethod
+    def of(cls, view: RunView) -> Counts:
+        """Those of a run that is watched."""
+        return cls(view.count("running"), view.count("done"), view.count("failed"))
+
+
 class Told(NamedTuple):
     """What came of an action, for the person who did it."""
 
@@ -60,52 +73,53 @@ class Told(NamedTuple):
 # -- what makes sense, and what it will do ---------------------------------------------------------------------------
 
 
-def plan(action: ActionName, state: RunState, view: RunView, step: StepId | None = None) -> Plan:
+def plan(action: ActionName, state: RunState, counts: Counts, step: StepId | None = None) -> Plan:
     """What an action would do to a run as it stands. Raises ``UsageError`` saying why it makes no sense now."""
     if action == "cancel":
-        return _cancelling(state, view)
-    return _resuming(state, view) if action == "resume" else _forking(state, view, step)
+        return _cancelling(state, counts)
+    return _resuming(state, counts) if action == "resume" else _forking(state, step)
 
 
-def _cancelling(state: RunState, view: RunView) -> Plan:
+def _cancelling(state: RunState, counts: Counts) -> Plan:
     if state.status in _ENDED:
         raise UsageError(f"run {state.id} has ended already ({state.status}): there is nothing to cancel")
-    running = view.count("running")
-    if state.status == "running":
-        verb = "is" if running == 1 else "are"
-        now = f"{counted(running, 'step')} {verb} running" if running else "No step is running"
+    if state.status != "running":
+        now = f"It is {state.status}, no process has it; what"
+    elif counts.running is None:
+        now = "What"
     else:
-        now = f"It is {state.status}: no process has it"
-    text = f"{now}; what it did so far stays; it can be resumed."
+        now = f"{_are(counts.running, 'step')} running; what"
+    text = f"{now} it did so far stays; it can be resumed."
     return Plan(f"Cancel run {state.id}?", text, (Choice("y", "cancel", "Cancel the run"),))
 
 
-def _resuming(state: RunState, view: RunView) -> Plan:
+def _resuming(state: RunState, counts: Counts) -> Plan:
     if state.status == "done":
         raise UsageError(f"run {state.id} is done, there is nothing to go on with; `f` makes a new run out of it")
-    if state.live:
+    if state.status == "running":
         raise UsageError(f"run {state.id} goes on already: a process has it")
-    done, failed = view.count("done"), view.count("failed")
-    kept = f"{counted(done, 'step')} {'is' if done == 1 else 'are'} done and kept"
-    left = "what was broken off or not begun runs"
-    if failed:
-        left = f"{counted(failed, 'step')} that failed, and {left}"
-    text = f"{kept}; {left}. It goes on in a process of its own, also when this view is closed."
+    left = f"{counted(counts.failed, 'step')} that failed, and what" if counts.failed else "what"
+    text = (
+        f"{_are(counts.done, 'step')} done and not run again; {left} was broken off or had not begun, is. "
+        f"It goes on in a process of its own, also when this view is closed."
+    )
     return Plan(f"Resume run {state.id}?", text, (Choice("y", "resume", "Resume the run"),))
 
 
-def _forking(state: RunState, view: RunView, step: StepId | None) -> Plan:
+def _forking(state: RunState, step: StepId | None) -> Plan:
+    if step is None and state.status == "done":
+        raise UsageError(f"run {state.id} is done: choose the step first that a fork shall do anew")
     if step is None:
         title = f"Fork run {state.id}?"
-        text = "A new run begins with everything that this one did; this one stays as it is."
-    elif step not in view.steps:
-        raise UsageError(f"run {state.id} has no step {step!r} to fork at")
+        text = "A new run begins with all that this one did; this one stays as it is."
     else:
-        title = f"Fork run {state.id} at {step}?"
-        text = f"A new run begins with what this one did, without {step} and all that depended on it; this one stays."
-    if step is None and state.status == "done":
-        text += " There is nothing left to do in it: choose a step first to do that anew."
+        title = f"Fork run {state.id} at {one_line(step)}?"
+        text = "A new run begins with what this one did, without that step and all that depended on it; this one stays."
     return Plan(title, text, (Choice("y", "fork", "Fork"), Choice("r", "fork and run", "Fork and run it")))
+
+
+def _are(number: int, noun: str) -> str:
+    return f"{counted(number, noun)} {'is' if number == 1 else 'are'}"
 
 
 # -- doing it --------------------------------------------------------------------------------------------------------

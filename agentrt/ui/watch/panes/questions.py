@@ -192,19 +192,23 @@ class QuestionsPane(Vertical):
         self.run_worker(self._answer(event.question, event.answer), group="answer")
 
     async def _answer(self, question: Question, answer: Any) -> None:
+        """Give the answer; the form takes no other one meanwhile."""
         actions = self._actions()
         assert actions is not None, "there is no form without"
         forms = [form for form in self.query(AnswerForm) if form.question.step == question.step]
+        focused = self.screen.focused
         for form in forms:
             form.disabled = True
         self._tell(Told(f"{question.step}: answered; waiting for the run to take it"))
         try:
-            self._tell(await actions.answer(question, answer))
+            told = await actions.answer(question, answer)
         except Exception as error:  # noqa: BLE001 - told to the person; the screens go on
-            self._tell(Told(in_words(error), "error"))
-        finally:
-            for form in forms:
-                form.disabled = False
+            told = Told(in_words(error), "error")
+        for form in forms:
+            form.disabled = False
+        if focused is not None and focused.is_attached and self.screen.focused is None:  # to mend it there
+            focused.focus()
+        self._tell(told)
         self.look()
 
     def _tell(self, told: Told) -> None:

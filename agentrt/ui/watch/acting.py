@@ -1,0 +1,125 @@
+"""The app with what can be done to runs: each thing has its key, and is asked about before it is done."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from textual.binding import Binding, BindingType
+
+from agentrt.errors import UsageError
+from agentrt.types import RunId, StepId
+from agentrt.ui.watch.actions import READ_ONLY, ActionName, Actions, Counts, Told, in_words, plan, resumed
+from agentrt.ui.watch.app import WatchApp
+from agentrt.ui.watch.screens.confirm import NOTHING, ConfirmScreen
+from agentrt.ui.watch.sources.base import RunState
+
+if TYPE_CHECKING:
+    from agentrt.store.journal import Journal
+
+
+class Target(NamedTuple):
+    """What something is done to: a run as it stands, and a step of it, if one is chosen."""
+
+    state: RunState
+    counts: Counts
+    step: StepId | None
+
+
+class ActingApp(WatchApp):
+    """``named`` is how the user named the journal; ``words`` are told to every process that goes on with a run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "answer", "answer", show=False),
+        Binding("c", "act('cancel')", "cancel the run", show=False),
+        Binding("r", "act('resume')", "resume the run: what failed or was broken off runs again", show=False),
+        Binding("f", "act('fork')", "fork the run at the chosen step", show=False),
+    ]
+
+    def __init__(
+        self,
+        journal: Journal | None,
+        run: str | None = None,
+        *,
+        named: str = "",
+        words: Sequence[str] = (),
+        **more: Any,
+    ) -> None:
+        super().__init__(journal, run, **more)
+        self.actions: Actions | None = None
+        if journal is not None:
+            readonly = READ_ONLY if self.readonly else ""
+            self.actions = Actions(journal, named or str(journal), readonly=readonly, words=words, by=_me())
+
+    async def action_answer(self) -> None:
+        """Go to what is asked; of the list, to what its chosen run asks."""
+        if self.current_mode == "runs" and (target := self._target()) is not None:
+            await self.open_run(target.state.id)
+        await self.action_go("questions")
+
+    def action_act(self, action: ActionName) -> None:
+        """Ask whether to do it, and do it."""
+        self.run_worker(self._act(action), name=action, group="act", exclusive=False)
+
+    async def _act(self, action: ActionName) -> None:
+        try:
+            target = self._target()
+            if target is None:
+                raise UsageError("choose a run first")
+            if self.actions is None:
+                raise UsageError("this is a recording: nothing can be done to it")
+            if self.actions.readonly:
+                raise UsageError(self.actions.readonly)
+            asked = plan(action, target.state, target.counts, target.step)
+        except UsageError as error:
+            self.notice(str(error), "warning")
+            return
+        chosen = await self.push_screen_wait(ConfirmScreen(asked))
+        if chosen != NOTHING:
+            await self._carry_out(self.actions, chosen, target)
+
+    def _target(self) -> Target | None:
+        """The run under the cursor of the list; elsewhere the one that is watched."""
+        from agentrt.ui.watch.screens.runs import RunsPane
+
+        if self.current_mode != "runs":
+            watched = self.watched
+            return None if watched is None else Target(watched.state, Counts.of(watched.view), watched.selected)
+        for pane in self.screen.query(RunsPane):
+            if pane.cursor < len(pane.shown):
+                run = pane.shown[pane.cursor]
+                return Target(run.state, Counts(None, run.finished - run.failed, run.failed), None)
+        return None
+
+    async def _carry_out(self, actions: Actions, what: str, target: Target) -> None:
+        """Do it, and tell what came of it."""
+        run = target.state.id
+        try:
+            if what == "cancel":
+                self._tell(await actions.cancel(run, self.notice))
+            elif what == "resume":
+                await self._resume(actions, run)
+            else:
+                new = await actions.fork(run, target.step)
+                self._tell(Told(f"run {new} is a fork of {run}"))
+                if what == "fork and run":
+                    await self._resume(actions, new)
+        except Exception as error:  # noqa: BLE001 - told to the person; the screens go on
+            self._tell(Told(in_words(error), "error"))
+
+    async def _resume(self, actions: Actions, run: RunId) -> None:
+        background = actions.resume(run)
+        self._tell(Told(f"run {run} goes on, in process {background.process.pid}"))
+        self._tell(await resumed(background, run))
+
+    def _tell(self, told: Told) -> None:
+        self.notice(told.text, told.severity)
+        self.look_now()
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        return ""
