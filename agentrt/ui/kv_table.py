@@ -1,0 +1,135 @@
+"""The contexts of a run as a table: which there are, in which order, and a line of each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+from agentrt.ui.kv import ContextView, KvView
+from agentrt.ui.kv_drawing import STANDINGS, KvLook, Line, short
+from agentrt.ui.words import duration, one_line, share
+
+FAR: Final = float("inf")
+
+STATE: Final = 11
+"""Columns for how a context stands."""
+
+ORDERS: Final[dict[str, Callable[[ContextView], Any] | None]] = {
+    "as they came": None,
+    "largest first": lambda one: (-one.tokens, one.name),
+    "soonest first": lambda one: (
+        one.ended,
+        FAR if one.due is None else one.due,
+        FAR if one.steps is None else one.steps,
+    ),
+    "most computed again": lambda one: (-one.regenerated, one.name),
+    "by name": lambda one: (one.name, one.kind),
+}
+"""The orders of the table, in the order in which ``s`` goes through them."""
+
+
+class Column(NamedTuple):
+    """A column: its heading, how wide it is, what stands in it, and whether on the right, as numbers do."""
+
+    title: str
+    width: int
+    cell: Callable[[ContextView, float], tuple[str, KvLook]]
+    right: bool = True
+
+
+def contexts(kv: KvView, order: str, find: str = "") -> list[ContextView]:
+    """The contexts that hold all words of ``find`` in their name, agent, model or tool, in that order."""
+    words = find.lower().split()
+    found = [one for one in kv.contexts.values() if not words or _holds(one, words)]
+    key = ORDERS[order]
+    return found if key is None else sorted(found, key=key)
+
+
+def _holds(one: ContextView, words: Sequence[str]) -> bool:
+    text = f"{own_name(one)} {one.agent} {one.model} {one.tool}".lower()
+    return all(word in text for word in words)
+
+
+def own_name(context: ContextView) -> str:
+    """The name of a context within its run."""
+    if context.kind == "agent":
+        return f"{context.name} (prompt)"
+    return context.name.partition("/")[2] or context.name
+
+
+def heading(layout: Sequence[Column]) -> Line:
+    """The titles of the columns."""
+    line: Line = [(f"   {_cell('STATE', STATE, False)}", "quiet")]
+    for one in layout:
+        line.append((_cell(one.title, one.width, one.right), "quiet"))
+    return line
+
+
+def row(context: ContextView, now: float, layout: Sequence[Column]) -> Line:
+    """One context."""
+    state = context.state(now)
+    sign, look = STANDINGS[state]
+    line: Line = [(f" {sign} ", look), (_cell(state or "unknown", STATE, False), look)]
+    for column in layout:
+        text, look = column.cell(context, now)
+        line.append((_cell(text, column.width, column.right), look))
+    return line
+
+
+def _cell(text: str, width: int, right: bool) -> str:
+    """The text in ``width`` columns, the last of them empty."""
+    if cell_len(text) >= width:
+        text = set_cell_size(text, width - 2) + "…"
+    return f"{text:>{width - 1}} " if right else set_cell_size(text, width)
+
+
+def layout(kv: KvView, width: int) -> list[Column]:
+    """The columns that fit, the name as wide as there is room."""
+    wanted = [*_NUMBERS]
+    if not any(engine.host for engine in kv.engines.values()):
+        wanted = [one for one in wanted if one.title != "HOST"]
+    if width >= 110:
+        wanted += _MORE
+    room = width - 14 - sum(one.width for one in wanted)
+    return [Column("SESSION", max(10, min(40, room)), _name, right=False), *wanted]
+
+
+def _name(one: ContextView, now: float) -> tuple[str, KvLook]:
+    return one_line(own_name(one)), ""
+
+
+def _again(one: ContextView, now: float) -> tuple[str, KvLook]:
+    return (short(one.regenerated), "fresh") if one.regenerated else ("", "")
+
+
+def _left(one: ContextView, now: float) -> tuple[str, KvLook]:
+    left = one.left(now)
+    if one.ended or left is None:
+        return "", ""
+    return (duration(left), "") if left > 0 else ("now", "running")
+
+
+def _steps(one: ContextView, now: float) -> tuple[str, KvLook]:
+    return ("" if one.steps is None or one.ended else str(one.steps)), ""
+
+
+def _held(tokens: int, one: ContextView) -> tuple[str, KvLook]:
+    return ("" if one.sampled is None else short(tokens)), ""
+
+
+_NUMBERS: Final = (
+    Column("TURNS", 6, lambda one, _: (f"{one.turns:,}" if one.turns else "", "")),
+    Column("TOKENS", 8, lambda one, _: (short(one.tokens) if one.tokens else "", "")),
+    Column("CACHED", 7, lambda one, _: (share(one.cached, one.prompt) if one.prompt else "", "cached")),
+    Column("AGAIN", 7, _again),
+    Column("STEPS", 6, _steps),
+    Column("BACK IN", 9, _left),
+    Column("DEVICE", 8, lambda one, _: _held(one.device, one)),
+    Column("HOST", 8, lambda one, _: _held(one.host, one)),
+)
+_MORE: Final = (
+    Column("MODEL", 14, lambda one, _: (one_line(one.model), "quiet"), right=False),
+    Column("WAITS FOR", 20, lambda one, _: ("" if one.ended else one_line(one.tool), "quiet"), right=False),
+)

@@ -1,0 +1,61 @@
+"""What is known of a run's KV cache, in words."""
+
+from __future__ import annotations
+
+from agentrt.ui.kv import KvView
+from agentrt.ui.kv_engine import EngineView
+from agentrt.ui.words import counted, duration, share
+
+
+def answer(kv: KvView) -> str:
+    """Whether the cache is helping, in one line: of all prompts of the run, by the engine's own count of each turn."""
+    total = kv.total
+    if not kv.sent:
+        return "No model has been asked."
+    if not total.turns:
+        return "No turn has been answered; the first one says what came from the cache."
+    told = [f"{share(total.cached, total.prompt)} of {total.prompt:,} prompt tokens came from the cache"]
+    if not total.cached:
+        told[0] += " (a server may leave out saying so: SGLang does without --enable-cache-report)"
+    told.append(f"{total.regenerated:,} were computed again" if total.regenerated else "none was computed twice")
+    if fetched := sum(one.now.prefetched for one in kv.engines.values() if one.now is not None):
+        in_vain = sum(one.now.in_vain for one in kv.engines.values() if one.now is not None)
+        told.append(f"{fetched:,} were fetched ahead" + (f", {in_vain:,} of them in vain" if in_vain else ""))
+    return "; ".join(told) + "."
+
+
+def silence(kv: KvView) -> str:
+    """Why no engine is heard here; empty when one is."""
+    if kv.engines or not kv.sent:
+        return ""
+    if kv.hints:
+        return "The engine was sent hints and has said nothing of its cache so far."
+    return (
+        "No engine has said anything of its cache: the server is no SGLang with agentrt's tree, or the run was started "
+        "with --kv none. What follows is what the turns tell."
+    )
+
+
+def heard(engine: EngineView, now: float) -> str:
+    """What an engine says of itself, and when it said so."""
+    told = [f"{engine.model}: sample {duration(max(0.0, now - engine.at))} ago"]
+    if engine.now is not None and engine.full:
+        told.append(f"{counted(engine.now.running, 'request')} running, {engine.now.queued:,} queued, of all runs")
+    if engine.budget:
+        told.append(f"hints may keep {engine.budget:.0%}")
+    return " · ".join(told)
+
+
+def happened(engine: EngineView) -> str:
+    """What the engine did to its tiers since the run's first sample, for all of its runs."""
+    point = engine.now
+    if point is None:
+        return ""
+    evicted = f"evicted {point.evicted:,}"
+    if point.evicted:
+        evicted += f" (ended {point.ended:,}, unhinted {point.unhinted:,}, hinted {point.hinted:,})"
+    told = [evicted]
+    if engine.host:
+        told += [f"fetched ahead {point.prefetched:,}, in vain {point.in_vain:,}", f"waited for {point.loaded:,}"]
+    told.append(f"prompts {point.prompt:,}, {share(point.cached, point.prompt)} cached")
+    return " · ".join(told)
