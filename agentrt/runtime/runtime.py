@@ -16,6 +16,7 @@ from agentrt.errors import ConfigError, ProgramError
 from agentrt.events import Observer
 from agentrt.executors.base import ModelExecutor
 from agentrt.kvcache.policies import Policy
+from agentrt.runtime import tracing
 from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.kv.choosing import desk_of
@@ -84,6 +85,8 @@ class Runtime:
     process that has one and keeps no journal; with a journal, questions may also be answered from elsewhere.
     ``put_aside`` ends a run with the status ``waiting`` once nothing but such questions is left of it, to be resumed
     when they are answered; without, it waits in this process.
+
+    Where an OpenTelemetry tracer provider is installed in this process, runs are traced: ``agentrt.runtime.tracing``.
     """
 
     def __init__(
@@ -222,7 +225,7 @@ class Runtime:
             clock=self._clock,
             wall=self._wall,
             limits=self._limits,
-            observers=self._observers,
+            observers=(*self._observers, *tracing.observers(0.0 if log is None else log.seconds)),
             max_pending=self._max_pending,
             grace=self._grace,
             log=log,
