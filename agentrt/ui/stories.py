@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from agentrt.store.codec import KIND
 from agentrt.store.readable import readable
 from agentrt.types import StepId
-from agentrt.ui.model import RunView, StepView
+from agentrt.ui.model import TAIL, RunView, StepView
 from agentrt.ui.watch.sources.base import StepStory
 
 _CONTEXT: Final = re.compile(r"(\d+) messages [0-9a-f]{32}")
@@ -161,7 +161,7 @@ def _sources(value: Any, view: RunView) -> Iterator[StepId]:
 def output_of(step: StepView, story: StepStory) -> Output:
     """The result, or what was streamed so far: by the notes, and by the step's newest text where those lag behind."""
     ended = _newest(story, "ended") if step.finished else {}
-    streamed = joined(streamed_of(story), step.tail)
+    streamed = "" if step.kind == "question" else joined(streamed_of(story), step.tail)
     if not ended:
         return Output(streamed, "", (), whole=False)
     if ended["status"] != "done":
@@ -207,10 +207,12 @@ def streamed_of(story: StepStory) -> str:
 
 
 def joined(text: str, tail: str) -> str:
-    """A text that goes on with its newest piece, which it may hold already, as a whole or its beginning."""
-    if not tail or tail in text:
+    """A text that goes on with the newest ``TAIL`` characters, or all there are, which it may hold already."""
+    if len(tail) < TAIL:
+        return max(text, tail, key=len)
+    if tail in text:
         return text
-    known = next(size for size in range(min(len(tail), len(text)), -1, -1) if text.endswith(tail[:size]))
+    known = next(size for size in range(min(TAIL, len(text)), -1, -1) if text.endswith(tail[:size]))
     return text + tail[known:] if known or not text else f"{text} [...] {tail}"
 
 

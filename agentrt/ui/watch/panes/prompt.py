@@ -17,6 +17,7 @@ RAIL: Final = "▌"
 
 ABOUT: Final = "≈"
 _INDENT: Final = 2
+_LONG_WORD: Final = 24
 
 
 def prompt_lines(prompt: Prompt) -> list[Line]:
@@ -73,7 +74,7 @@ def _message(message: Sent) -> Iterator[Line]:
 
 def _broken(message: Sent, prompt: Prompt) -> Iterator[Line]:
     """The message within which, or before which, the cached part ends."""
-    at = message.cached or 0
+    at = _word_end(message.text, message.cached or 0)
     usage = prompt.usage
     count = "" if usage is None else f": {usage.cached:,} of {counted(usage.prompt, 'token')}"
     ruler = Line(f"╌╌╌ about here the cached part ends{count} ╌╌╌", "cached", ABOUT, "cached", aside=True)
@@ -87,6 +88,14 @@ def _broken(message: Sent, prompt: Prompt) -> Iterator[Line]:
         yield from _text(message.text[at:])
     for call in message.calls:
         yield from call_lines(call)
+
+
+def _word_end(text: str, at: int) -> int:
+    """The place is an estimate: no word is cut in two for it, unless it is a long one."""
+    if at >= len(text):
+        return at
+    blank = max(text.rfind(" ", 0, at), text.rfind("\n", 0, at)) + 1
+    return blank if blank > at - _LONG_WORD else at
 
 
 def _head(message: Sent, *, cached: bool) -> Line:

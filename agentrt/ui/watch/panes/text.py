@@ -165,6 +165,13 @@ class TextPane(Pane):
             self._go(match.line, match.start)
             self.refresh()
 
+    def go_to_sign(self, sign: str) -> bool:
+        """Go to the first line with that sign; whether there is one."""
+        number = next((number for number, line in enumerate(self._lines) if line.sign == sign), None)
+        if number is not None:
+            self._go(number, 0)
+        return number is not None
+
     def _search(self) -> None:
         self.matches = find(self._lines, self.wanted)
         self.current = min(self.current, max(0, len(self.matches) - 1))

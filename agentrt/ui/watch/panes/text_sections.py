@@ -53,6 +53,11 @@ def step_line(step: StepView, now: float) -> Line:
                 spans=spans, step=step.id)  # fmt: skip
 
 
+def moment(at: float) -> str:
+    """A time since the run began, fine enough to tell one from the next."""
+    return f"{at:.2f} s" if at < 99.995 else duration(at)
+
+
 def _steps(steps: Iterable[StepId], view: RunView, now: float, total: int) -> Iterator[Line]:
     for id_ in islice(steps, MOST):
         if id_ in view.steps:
@@ -138,7 +143,7 @@ def _question(story: StepStory) -> Iterator[Line]:
         yield from body(question.context, indent=4)
     for at, by, problem in question.answers:
         who = f" by {one_line(by)}" if by else ""
-        yield Line(f"{duration(at)}  answered{who}" + (f", but: {one_line(problem)}" if problem else ""), indent=2)
+        yield Line(f"{moment(at)}  answered{who}" + (f", but: {one_line(problem)}" if problem else ""), indent=2)
     yield Line()
 
 
@@ -158,7 +163,7 @@ def _inputs(story: StepStory, view: RunView) -> Iterator[Line]:
 
 def _result(step: StepView, story: StepStory) -> Iterator[Line]:
     output = output_of(step, story)
-    gist = cut(one_line(output.value or output.text), _GIST)
+    gist = cut(" ".join(map(str.strip, lines_of((output.value or output.text)[:_GIST]))), _GIST - 1, "...")
     if not gist and output.calls:
         gist = "calls " + ", ".join(one_line(call.name) for call in output.calls)
     if gist:
@@ -171,7 +176,7 @@ def _edits(story: StepStory) -> Iterator[Line]:
     edits = edits_of(story)
     if edits:
         yield heading("edits of the graph")
-    yield from (Line(f"{duration(at)}  {one_line(words)}", indent=2) for at, words in edits)
+    yield from (Line(f"{moment(at)}  {one_line(words)}", indent=2) for at, words in edits)
 
 
 # -- output, tools ---------------------------------------------------------------------------------------------------
@@ -270,7 +275,7 @@ def _attempt(attempt: Attempt, now: float) -> Iterator[Line]:
     text = f"attempt {attempt.number}  {words}"
     if attempt.began is not None:
         end = now if attempt.ended is None and outcome == "running" else attempt.ended
-        text += f"  at {duration(attempt.began)}" + ("" if end is None else f", {duration(end - attempt.began)} long")
+        text += f"  at {moment(attempt.began)}" + ("" if end is None else f", {duration(end - attempt.began)} long")
     if outcome == "again":
         text += f", the next one after {duration(attempt.delay)}"
     yield Line(text, None, sign, look)
@@ -286,7 +291,7 @@ def hints_lines(step: StepView, story: StepStory) -> list[Line]:
         return [Line(none, "quiet")]
     lines = [Line("Times are from when a hint was sent; a newer one replaces what an older one said.", "quiet"), Line()]
     for at, about, words in hints:
-        when = f"{duration(at)}  "
+        when = f"{moment(at)}  "
         spans: tuple[tuple[int, int, Look], ...] = ((len(when), len(when) + len(one_line(about)), "role"),)
         lines.append(Line(f"{when}{one_line(about)}", spans=spans))
         lines.append(Line(one_line(" · ".join(words)), indent=4))

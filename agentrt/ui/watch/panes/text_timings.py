@@ -10,11 +10,14 @@ from agentrt.ui.stories import attempts_of
 from agentrt.ui.timings import Stretch, Timings, timings_of
 from agentrt.ui.watch.glyphs import PHASE_FILL, PHASE_LOOK, Look
 from agentrt.ui.watch.panes.text_lines import Line
-from agentrt.ui.watch.panes.text_sections import heading, named
+from agentrt.ui.watch.panes.text_sections import heading, moment, named
 from agentrt.ui.watch.sources.base import StepStory
 from agentrt.ui.words import duration
 
 _BAR: Final = 40
+_LEAST: Final = 0.005
+"""Parts of the time that are too short to be told."""
+
 _PHASE_WORDS: Final = {
     "waiting": "waiting for its inputs",
     "queued": "queued",
@@ -35,11 +38,11 @@ def timings_lines(step: StepView, story: StepStory, view: RunView, now: float) -
     if not timings.stretches:
         return [Line("No time has passed yet.", "quiet")]
     lines = [heading(f"{duration(timings.seconds)} since it was called"), _bar(timings), Line()]
-    for phase, seconds in timings.totals().items():
-        lines.append(_share(phase, seconds, timings.seconds))
+    totals = timings.totals().items()
+    lines += [_share(phase, took, timings.seconds) for phase, took in totals if took >= _LEAST * timings.seconds]
     lines += _speed(timings)
     lines += [Line(), heading("in order")]
-    lines += [_stretch(one) for one in timings.stretches]
+    lines += [_stretch(one) for one in timings.stretches if one.seconds >= _LEAST * timings.seconds]
     lines += [Line(), *named("its own steps", [one.id for one in step.children], view, now)]
     return lines
 
@@ -74,12 +77,16 @@ def _speed(timings: Timings) -> Iterator[Line]:
     if timings.first_token is not None:
         yield Line(f"{duration(timings.first_token):>8}        until the first token")
     if timings.rate is not None:
-        yield Line(f"{timings.rate:>8,.3g}        tokens a second after it")
+        yield Line(f"{_number(timings.rate):>8}        tokens a second after it")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def _stretch(one: Stretch) -> Line:
     return Line(
-        f"{duration(one.start):>8}  for {duration(one.seconds):>8}  {_PHASE_WORDS[one.phase]}",
+        f"{moment(one.start):>8}  for {duration(one.seconds):>8}  {_PHASE_WORDS[one.phase]}",
         sign=_fill(one.phase),
         sign_look=_phase_look(one.phase),
     )

@@ -19,9 +19,10 @@ from agentrt.ui.model import StepView
 from agentrt.ui.prompts import turns_of
 from agentrt.ui.watch.glyphs import KIND_GLYPH, status_look, status_sign
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
+from agentrt.ui.watch.panes.prompt import ABOUT
 from agentrt.ui.watch.panes.text_lines import Line
 from agentrt.ui.watch.panes.text_parts import PARTS, Part, part_key, part_lines, part_text
-from agentrt.ui.watch.panes.text_sections import state_words
+from agentrt.ui.watch.panes.text_sections import moment, state_words
 from agentrt.ui.watch.panes.text_view import TextView
 from agentrt.ui.watch.screens.base import WatchScreen
 from agentrt.ui.watch.sources.base import StepStory
@@ -77,7 +78,7 @@ class StepScreen(WatchScreen):
 
     mode = "graph"
     DEFAULT_CSS = """
-    StepScreen #step-head { height: 2; padding: 0 1; background: $surface; }
+    StepScreen #step-head { height: 2; padding: 0 1; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
     StepScreen #parts { height: 1; background: $surface; }
     StepScreen .part { width: auto; padding: 0 1; color: $text-muted; }
     StepScreen .part.shown { color: $foreground; text-style: bold reverse; }
@@ -88,6 +89,7 @@ class StepScreen(WatchScreen):
         Binding("full_stop", "turn(1)", "next turn", key_display="."),
         Binding("comma", "turn(-1)", "turn before", key_display=","),
         Binding("u", "around", "the step around it", show=False),
+        Binding("b", "boundary", "to where the cached part of the prompt ends", show=False),
         Binding("y", "copy", "copy"),
     ]
 
@@ -199,8 +201,10 @@ class StepScreen(WatchScreen):
         head.append(f"  {step.kind}  {state_words(step, watched.view, watched.now)}\n")
         facts = [tokens(step.usage)] if step.usage.prompt else []
         if step.turn is not None:
-            session = f", session {step.turn.session.rpartition('/')[2]}" if step.turn.session else ""
-            facts.append(f"model {step.turn.model}, agent {step.turn.agent}{session}")
+            session = f" ({step.turn.session.rpartition('/')[2]})" if step.turn.session else ""
+            facts.append(f"agent {step.turn.agent}{session}, model {step.turn.model}")
+        if not facts:
+            facts.append(f"called at {moment(step.added)}" + (f" by {step.parent}" if step.parent else ""))
         head.append(one_line(" · ".join(facts)), look("quiet"))
         return head
 
@@ -244,6 +248,13 @@ class StepScreen(WatchScreen):
             self.post_message(Notice("the program itself has called this step"))
         else:
             self.post_message(StepOpened(self._view.parent))
+
+    def action_boundary(self) -> None:
+        """Go to the place of the prompt where what came from the cache ends."""
+        if self.part != "Prompt":
+            self.go("Prompt")
+        if not self.text.pane.go_to_sign(ABOUT):
+            self.post_message(Notice("there is no such place: all or nothing came from the cache, or it is not known"))
 
     def action_copy(self) -> None:
         """Put the part's text into the clipboard, by what the terminal offers for that (OSC 52)."""
