@@ -62,10 +62,12 @@ def carry_out(
     ``journal`` is where the run is written down, ``None`` for nowhere.
     """
     from agentrt.cli.output import print_json, print_output
+    from agentrt.runtime.tracing import from_environment
 
     book = None if journal is None else _opened(journal)
     display = _display(options)
-    result = _execute(options, program, begin, book, display)
+    with from_environment():
+        result = _execute(options, program, begin, book, display)
     display.summarize(result)
     if options.json:
         print_json(result, write, None if book is None else str(book))
