@@ -68,7 +68,8 @@ def watch_started(
 ) -> bool:
     """Watch the run that ``child`` is starting until the person leaves; whether it shall go on then.
 
-    ``cancel`` ends it; ``words`` are those with which it would be resumed. Raises ``JournalError``.
+    ``cancel`` ends it; ``words`` are those with which it would be resumed. Raises ``JournalError``, and
+    ``RuntimeError`` when the app failed; the run does not notice.
     """
     return asyncio.run(_watch(journal, run, program, child, words, Leaving(run, child, cancel)))
 
@@ -79,7 +80,7 @@ async def _watch(
     from agentrt.store.journal import Journal
 
     async with Journal(named) as journal:
-        await StartedApp(
+        app = StartedApp(
             journal,
             run,
             program=program,
@@ -88,7 +89,10 @@ async def _watch(
             words=words,
             theme=theme_of(None),
             leaving=leaving,
-        ).run_async()
+        )
+        await app.run_async()
+    if app.return_code:
+        raise RuntimeError("the terminal UI failed")
     return leaving.kept
 
 

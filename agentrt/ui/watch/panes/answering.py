@@ -31,12 +31,13 @@ class AnswerForm(VerticalScroll, can_focus=False):
         Binding("ctrl+s", "send", "send the answer"),
     ]
     DEFAULT_CSS = """
-    AnswerForm { height: auto; max-height: 60%; }
+    AnswerForm { height: auto; max-height: 50vh; }
     AnswerForm Horizontal { height: auto; }
     AnswerForm Button { margin: 0 1 0 0; min-width: 10; }
     AnswerForm OptionList { height: auto; max-height: 10; border: none; padding: 0; }
-    AnswerForm TextArea { height: 6; }
-    AnswerForm Input { height: 1; border: none; }
+    AnswerForm TextArea { height: 5; border: none; padding: 0 1; background: $panel; }
+    AnswerForm Input { height: 1; border: none; padding: 0 1; background: $panel; }
+    AnswerForm .buttons { margin-top: 1; }
     AnswerForm Static { height: auto; }
     AnswerForm .problem { color: $text-error; display: none; }
     AnswerForm .label { color: $text-muted; }
@@ -69,7 +70,7 @@ class AnswerForm(VerticalScroll, can_focus=False):
         else:
             for number, slot in enumerate(self.slots):
                 yield from self._typing(number, slot)
-            with Horizontal():
+            with Horizontal(classes="buttons"):
                 yield Button("Send (ctrl+s)", id="send", compact=True)
         yield Static(id="problem-whole", classes="problem", markup=False)
 

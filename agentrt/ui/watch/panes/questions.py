@@ -43,7 +43,7 @@ class QuestionsPane(Vertical):
     DEFAULT_CSS = """
     QuestionsPane #questions { height: auto; max-height: 6; border: none; padding: 0; }
     QuestionsPane AskedPane { height: 1fr; min-height: 3; margin-top: 1; }
-    QuestionsPane #form { height: auto; max-height: 60%; }
+    QuestionsPane #form { height: auto; margin-top: 1; }
     QuestionsPane #told { height: auto; max-height: 3; }
     QuestionsPane #told.information { color: $text-success; }
     QuestionsPane #told.warning { color: $text-warning; }
@@ -64,6 +64,7 @@ class QuestionsPane(Vertical):
         self._seen: tuple[Any, ...] = ()
         self._open: list[Question] = []
         self._shown: Question | None = None
+        self._answering: set[StepId] = set()
         self._stale = self._looking = False
 
     def compose(self) -> ComposeResult:
@@ -143,17 +144,14 @@ class QuestionsPane(Vertical):
 
     async def _new_form(self, question: Question | None) -> None:
         place = self.query_one("#form", Vertical)
-        had_focus = any(form.has_focus_within for form in self.query(AnswerForm))
-        await place.remove_children()
-        if question is None:
-            return
-        actions = self._actions()
-        if actions is None or actions.readonly:
-            await place.mount(Static(actions.readonly if actions else "", markup=False))
-        else:
-            await place.mount(AnswerForm(question))
+        had_focus = self.screen.focused is not None and place in self.screen.focused.ancestors
         if had_focus:
             self.query_one("#questions").focus()
+        await place.remove_children()
+        actions = self._actions()
+        if question is not None and actions is not None:
+            readonly = Static(actions.readonly, markup=False)
+            await place.mount(readonly if actions.readonly else AnswerForm(question))
 
     # -- what the person does ----------------------------------------------------------------------------------------
 
@@ -192,22 +190,18 @@ class QuestionsPane(Vertical):
         self.run_worker(self._answer(event.question, event.answer), group="answer")
 
     async def _answer(self, question: Question, answer: Any) -> None:
-        """Give the answer; the form takes no other one meanwhile."""
+        """Give the answer, once."""
         actions = self._actions()
         assert actions is not None, "there is no form without"
-        forms = [form for form in self.query(AnswerForm) if form.question.step == question.step]
-        focused = self.screen.focused
-        for form in forms:
-            form.disabled = True
+        if question.step in self._answering:
+            return
+        self._answering.add(question.step)
         self._tell(Told(f"{question.step}: answered; waiting for the run to take it"))
         try:
             told = await actions.answer(question, answer)
         except Exception as error:  # noqa: BLE001 - told to the person; the screens go on
             told = Told(in_words(error), "error")
-        for form in forms:
-            form.disabled = False
-        if focused is not None and focused.is_attached and self.screen.focused is None:  # to mend it there
-            focused.focus()
+        self._answering.discard(question.step)
         self._tell(told)
         self.look()
 
