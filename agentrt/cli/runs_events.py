@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
+from agentrt.cli import export
 from agentrt.cli.journals import run_and_owner, with_journal
 from agentrt.cli.output import json_line
 from agentrt.cli.screen import say, width
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from agentrt.store import Entry, Journal, RunRow
-
-_PAGE: Final = 2_000
-"""Entries that are read at once: a run of any length is shown in the memory of so many."""
+    from agentrt.store import Journal, RunRow
 
 _FOLLOW_S: Final = 0.5
 """Seconds between two looks at a run that goes on."""
-
-Bodies = dict[str, str]
 
 
 def add_parsers(commands: argparse._SubParsersAction[Any]) -> None:
@@ -34,17 +27,14 @@ def add_parsers(commands: argparse._SubParsersAction[Any]) -> None:
     events.add_argument("--follow", "-f", action="store_true", help="go on until the run ends, or Ctrl-C")
     events.add_argument("--json", action="store_true", help="print one JSON object a line")
     events.set_defaults(handler=show_events)
-    export = commands.add_parser(
+    exported = commands.add_parser(
         "export",
         help="all that is written down of a run, as JSON",
-        description="Print all that is written down of a run: the run itself, then its entries.",
+        description="Print all that is written down of a run: the run itself, then its entries. "
+        "`agentrt export` writes a web page, or a picture.",
     )
-    export.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `last`")
-    export.add_argument(
-        "--format", choices=("jsonl", "json"), default="jsonl", help="one object a line, or one (jsonl)"
-    )
-    export.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
-    export.set_defaults(handler=export_run)
+    export.add_options(exported, format_="jsonl", output="-")
+    exported.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
 
 
 # -- events ----------------------------------------------------------------------------------------------------------
@@ -81,11 +71,12 @@ def _say_the_end(row: RunRow) -> None:
 
 async def _print_from(journal: Journal, row: RunRow, after: int, *, json_wanted: bool) -> int:
     """Print the entries that follow number ``after``; the number of the last one."""
+    from agentrt.store.exports import told_entries
     from agentrt.store.telling import entry_json, in_words
     from agentrt.ui.words import cut, one_line
 
     async with journal.connect() as connection:
-        async for entry, bodies in _entries(connection, row, after):
+        async for entry, bodies in told_entries(connection, row, after):
             after = entry.seq
             if json_wanted:
                 sys.stdout.write(json_line(entry_json(entry, bodies.__getitem__)))
@@ -93,48 +84,3 @@ async def _print_from(journal: Journal, row: RunRow, after: int, *, json_wanted:
                 say(cut(f"{entry.at:9.2f} s  {one_line(in_words(entry, bodies.__getitem__))}", width()))
     sys.stdout.flush()
     return after
-
-
-async def _entries(connection: AsyncConnection, row: RunRow, after: int = 0) -> AsyncIterator[tuple[Entry, Bodies]]:
-    """A run's entries with the large texts they need."""
-    from agentrt.store import archive
-    from agentrt.store.telling import hashes_of
-
-    while True:
-        page = await archive.entries_of(connection, row.id, after=after, limit=_PAGE)
-        hashes = list({hash_ for entry in page for hash_ in hashes_of(entry)})
-        bodies = await archive.some_bodies(connection, row.id, hashes) if hashes else {}
-        for entry in page:
-            yield entry, bodies
-        if len(page) < _PAGE:
-            return
-        after = page[-1].seq
-
-
-# -- export ----------------------------------------------------------------------------------------------------------
-
-
-def export_run(options: argparse.Namespace) -> int:
-    """Print everything that the journal holds of a run."""
-    with_journal(options, lambda journal: _export(journal, options))
-    return 0
-
-
-async def _export(journal: Journal, options: argparse.Namespace) -> None:
-    import json
-
-    from agentrt.store import archive
-    from agentrt.store.telling import entry_json
-
-    whole = options.format == "json"
-    async with journal.connect() as connection:
-        row = await archive.find_run(connection, options.run)
-        head = {**row._asdict(), "inputs": json.loads(row.inputs) if row.inputs else None}
-        sys.stdout.write(f'{{"run": {json_line(head).rstrip()}, "entries": [' if whole else json_line({"run": head}))
-        between = "\n"
-        async for entry, bodies in _entries(connection, row):
-            line = json_line(entry_json(entry, bodies.__getitem__))
-            sys.stdout.write(f"{between}{line.rstrip()}" if whole else line)
-            between = ",\n"
-        if whole:
-            sys.stdout.write("\n]}\n")
