@@ -134,7 +134,7 @@ def test_counting_bit_by_bit_gives_what_counting_at_the_end_gives(data: st.DataO
         for stage, start, end in line.stretches(step):
             expected[stage] = expected.get(stage, 0.0) + (now if end is None else end) - start
     got = {stage: seconds for stage, seconds in line.total.seconds(now).items() if seconds > 1e-9}
-    assert got == pytest.approx({stage: seconds for stage, seconds in expected.items() if seconds > 0})
+    assert got == pytest.approx({stage: seconds for stage, seconds in expected.items() if seconds > 1e-9})
 
 
 def test_a_resumed_run_counts_again_what_it_runs_again(story: Story) -> None:

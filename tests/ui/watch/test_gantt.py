@@ -13,7 +13,8 @@ from textual.pilot import Pilot
 from agentrt.events import TurnMoved, TurnSent
 from agentrt.types import RunId, StepId
 from agentrt.ui.watch.messages import StepChosen, StepOpened
-from agentrt.ui.watch.panes.gantt import FILLS, GanttPane
+from agentrt.ui.watch.panes.gantt import GanttPane
+from agentrt.ui.watch.panes.gantt_rows import FILLS
 from agentrt.ui.watch.sources.base import RunState
 from agentrt.ui.watch.watched import Watched
 from tests.ui.conftest import RUN, Story
@@ -196,6 +197,16 @@ async def test_rows_can_be_ordered_by_caller(story: Story) -> None:
         assert names(pane) == ["b#1", "a#1", "turn#1"]
 
 
+async def test_the_critical_path_can_be_marked(story: Story) -> None:
+    """p marks the rows whose steps determined the end, with a sign that needs no colour; again, and they are not."""
+    async with shown(a_run(story)) as (pilot, pane, _):
+        await pilot.press("p")
+        assert [line[1:].split()[1] for line in lines(pane)[1:4] if line.startswith("»")] == ["search#1", "write#1"]
+        assert lines(pane)[-1].rstrip().endswith("»critical path")
+        await pilot.press("p")
+        assert "»" not in "".join(lines(pane))
+
+
 async def test_many_steps_are_drawn_as_crowds_that_open(story: Story) -> None:
     """A hundred steps are one row, as high as they are many at once; enter shows them and hides them again."""
     for number in range(100):
@@ -239,5 +250,5 @@ async def test_a_run_of_ten_thousand_steps_costs_a_refresh_little(story: Story) 
             story.end(f"search#{number}", at=number / 100 + 1)
     async with shown(story, now=101.0, live=True) as (_, pane, _):
         assert pane.virtual_size.height == 4
-        assert pane._line is not None
-        assert len(pane._line._open) == 10
+        assert pane.timeline is not None
+        assert len(pane.timeline._open) == 10
