@@ -21,7 +21,8 @@ class Answer(NamedTuple):
 def now_running(view: RunView, now: float) -> Answer:
     """What goes on, the longest first; steps that only hold others are left out."""
     leaves = (step for step in view.running.values() if step.kind not in ("agent", "program"))
-    named, more = [], 0
+    named: list[str] = []
+    more = 0
     for step in leaves:
         if len(named) < _NAMED:
             named.append(f"{step.id} {duration(max(0.0, now - (step.started or now)))}")

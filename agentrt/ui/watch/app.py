@@ -17,13 +17,13 @@ from textual.screen import Screen
 
 from agentrt.errors import AgentrtError
 from agentrt.types import RunId, StepId
-from agentrt.ui.watch.glyphs import LOOKS, Look
+from agentrt.ui.watch.glyphs import Look
 from agentrt.ui.watch.messages import Notice, RunOpened, StepChosen, StepOpened
 from agentrt.ui.watch.screens.base import TABS, WatchScreen, headline
 from agentrt.ui.watch.sources.base import RunSource
 from agentrt.ui.watch.sources.journal import JournalRun, JournalRuns
 from agentrt.ui.watch.sources.replayed import Replayed
-from agentrt.ui.watch.themes import DARK, LIGHT, THEMES, css, variables
+from agentrt.ui.watch.themes import BOLD, DARK, LIGHT, THEMES, css, variables
 from agentrt.ui.watch.watched import Watched
 
 if TYPE_CHECKING:
@@ -78,7 +78,6 @@ class WatchApp(App[int]):
 
     TITLE = "agentrt"
     CSS = _CSS + css()
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(LOOKS)
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(number), f"go('{mode}')", name, show=False) for number, (mode, name) in enumerate(TABS, start=1)),
@@ -217,7 +216,7 @@ class WatchApp(App[int]):
         """A look in the present theme."""
         key = (self.theme, name)
         if key not in self._looks:
-            self._looks[key] = self.screen.get_visual_style(f"look--{name}", partial=True).rich_style
+            self._looks[key] = Style(color=self.theme_variables[f"look-{name}"], bold=name in BOLD or None)
         return self._looks[key]
 
     async def open_run(self, run: RunId) -> None:

@@ -39,7 +39,7 @@ _COLORS: Final[dict[Look, tuple[str, str]]] = {  # on dark, on light
     "warning": ("#e69f00", "#9a6700"),
     "role": ("#cc79a7", "#98457a"),
 }
-_BOLD: Final[frozenset[Look]] = frozenset({"failed", "strong", "critical", "asking", "role"})
+BOLD: Final[frozenset[Look]] = frozenset({"failed", "strong", "critical", "asking", "role"})
 
 
 def variables(*, dark: bool) -> dict[str, str]:
@@ -84,6 +84,6 @@ THEMES: Final = (
 def css() -> str:
     """The rules of the looks, for the app."""
     rules = [
-        f".look--{name} {{ color: $look-{name};{' text-style: bold;' if name in _BOLD else ''} }}" for name in _COLORS
+        f".look--{name} {{ color: $look-{name};{' text-style: bold;' if name in BOLD else ''} }}" for name in _COLORS
     ]
     return "\n".join([*rules, ".look--cursor { text-style: reverse; }"])
