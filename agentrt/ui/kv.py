@@ -80,8 +80,12 @@ class ContextView:
         return self.device + self.host
 
     def left(self, now: float) -> float | None:
-        """Seconds until it is expected back; 0 when it is overdue, ``None`` when nobody knows."""
-        return None if self.due is None or self.ended else max(0.0, self.due - now)
+        """Seconds until it is expected back; 0 when it is overdue, ``None`` when nobody knows (any more)."""
+        return None if self.due is None or not self.expected(now) else max(0.0, self.due - now)
+
+    def expected(self, now: float) -> bool:
+        """Whether what the engine was told of it still holds."""
+        return self.told is not None and now < self.until and not self.ended
 
     def state(self, now: float) -> Standing:
         """How it stands."""
@@ -90,7 +94,7 @@ class ContextView:
         if self.running:
             return "held back" if self.queued else "in use"
         if self.sampled is None:
-            return "hinted" if self.told is not None and now < self.until else ""
+            return "hinted" if self.expected(now) else ""
         if self.held == 0:
             return "evicted" if self.turns else ""
         if self.standing == "hinted" and self.protected:
@@ -137,6 +141,10 @@ class KvView:
     again. For each turn: the smaller of what the session had (prompt and answer of its turn before, less the answer's
     last token, which no engine computes anything for) and the new prompt, less what the engine says was cached; at
     least 0. A conversation that the program has shortened or put in other words counts as well, up to its new length.
+
+    ``contexts`` are the sessions and fixed prompts by kind and name, in the order in which they were heard of;
+    ``engines`` those that told of themselves, by model; ``turns`` the run's ``total`` over time. ``sent`` counts the
+    turns that were sent, ``hints`` the hints. ``over``: the run has ended.
     """
 
     def __init__(self) -> None:
@@ -146,6 +154,7 @@ class KvView:
         self.total = TurnPoint(0.0, 0, 0, 0, 0)
         self.hints = 0
         self.sent = 0
+        self.over = False
         self._asked: dict[StepId, ContextView | None] = {}
 
     def apply(self, event: Event) -> None:
@@ -226,11 +235,13 @@ class KvView:
     def _resumed(self, _: RunResumed) -> None:
         """Another process goes on; what was at an engine is asked again."""
         self._over(_)
+        self.over = False
         for context in self.contexts.values():
             context.ended = False
 
     def _over(self, _: RunEnded | RunResumed) -> None:
         self._asked.clear()
+        self.over = True
         for context in self.contexts.values():
             context.running, context.queued, context.ended = 0, False, True
 

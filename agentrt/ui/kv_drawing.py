@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from textwrap import wrap
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
@@ -91,9 +92,9 @@ def legend(engine: EngineView, width: int) -> Line:
         (EVICTABLE, "evictable", point.evictable),
         (FREE, "free", point.free),
     )
-    line: Line = [(" " * 9, "")]
+    line: Line = [(" " * 7, "")]
     for (fill, look), name, tokens in parts:
-        line += [(fill, look), (f" {name} {short(tokens)}   ", "quiet")]
+        line += [("  ", ""), (fill, look), (f" {name} {short(tokens)}", "quiet")]
     return fitted(line, width)
 
 
@@ -149,10 +150,9 @@ def curves(kv: KvView, engine: EngineView | None, now: float, width: int) -> lis
     if engine is not None and engine.now is not None and engine.full and engine.pool:
         used = columns(engine.series.points, width, end, lambda one: float(engine.pool - one.free))
         found.append(Curve("device", used, engine.pool, f"{short(engine.pool - engine.now.free)} used", "held"))
-    cached = columns(turns, width, end, lambda one: one.cached / one.prompt if one.prompt else 0.0)
-    found.append(Curve("cached", cached, 1.0, f"{share(kv.total.cached, kv.total.prompt)} so far", "cached"))
+    found.append(Curve("cached", _shares(kv, width, end), 1.0, share(kv.total.cached, kv.total.prompt), "cached"))
     again = growth(columns(turns, width, end, lambda one: float(one.regenerated)))
-    found.append(Curve("again", again, _top(again), f"{short(kv.total.regenerated)} tokens", "fresh"))
+    found.append(Curve("redone", again, _top(again), f"{short(kv.total.regenerated)} tokens", "fresh"))
     if engine is not None and engine.now is not None:
         gone = growth(columns(engine.series.points, width, end, lambda one: float(one.evicted)))
         found.append(Curve("evicted", gone, _top(gone), f"{short(engine.now.evicted)} tokens", "warning"))
@@ -161,6 +161,18 @@ def curves(kv: KvView, engine: EngineView | None, now: float, width: int) -> lis
             found.append(Curve("host", held, engine.host, f"{short(engine.now.host)} used", "evictable"))
             ahead = growth(columns(engine.series.points, width, end, _fetched))
             found.append(Curve("fetched", ahead, _top(ahead), f"{short(engine.now.prefetched)} ahead", "cached"))
+    return found
+
+
+def _shares(kv: KvView, width: int, end: float) -> list[float | None]:
+    """The cached share of the turns that were answered in each column; where none was, that of the one before."""
+    prompt = growth(columns(kv.turns.points, width, end, lambda one: float(one.prompt)))
+    cached = growth(columns(kv.turns.points, width, end, lambda one: float(one.cached)))
+    found: list[float | None] = []
+    last = None
+    for whole, part in zip(prompt, cached, strict=True):
+        last = part / whole if whole and part is not None else last
+        found.append(last)
     return found
 
 
@@ -194,6 +206,8 @@ def curve_lines(kv: KvView, engine: EngineView | None, now: float, width: int, h
                 line += [(f" {name:<{CURVE_NAME - 1}}", "quiet"), (rows[row], curve.look)]
                 line += [(set_cell_size(f" {told}", each - CURVE_NAME - plot), "")]
             lines.append(line)
+        if height > 1:
+            lines.append([(" ", "")])  # else a full curve would stand on the next one
     return lines
 
 
@@ -201,26 +215,37 @@ def curve_lines(kv: KvView, engine: EngineView | None, now: float, width: int, h
 
 
 def summary(kv: KvView, now: float, width: int, room: int) -> list[Line]:
-    """Everything but the table: the answer, what each engine says, and the curves; in about ``room`` lines."""
-    lines: list[Line] = [[(f" {answer(kv)}", "strong")]]
-    if why := silence(kv):
-        lines.append([(f" {why}", "quiet")])
+    """Everything but the table: the answer, what each engine says, and the curves, for a screen of ``room`` lines."""
+    lines: list[Line] = [*wrapped(answer(kv), width, "strong"), *wrapped(silence(kv), width, "quiet")]
     engines = list(kv.engines.values())
     for engine in engines[:MOST_ENGINES]:
-        lines.append([(f" {heard(engine, now)}", "quiet")])
-        lines += tiers(engine, width - 1)
-        lines.append(legend(engine, width))
-        lines.append([(f" {happened(engine)}", "quiet")])
+        lines += wrapped(heard(engine, now, over=kv.over, brief=width < 100), width, "quiet")
+        lines += [*tiers(engine, width - 1), legend(engine, width)]
+        lines += wrapped(happened(engine), width, "quiet")
     if len(engines) > MOST_ENGINES:
         lines.append([(f" and {len(engines) - MOST_ENGINES} more engines", "quiet")])
-    across = 2 if width >= 120 else 1
-    height = 3 if room >= 24 else 1
-    lines += curve_lines(kv, engines[0] if engines else None, now, width, height, across)
-    return [fitted(line, width) for line in lines if line]
+    newest = max(engines, key=lambda one: one.at, default=None)
+    drawn = curve_lines(kv, newest, now, width, 3 if room >= TALL else 1, 2 if width >= WIDE else 1)
+    most = max(2, room - ELSE - len(lines)) if room < TALL else len(drawn)
+    return [fitted(line, width) for line in [*lines, *drawn[:most]] if line]
 
+
+ELSE: Final = 12
+"""Lines that a low screen has for all else: its head and foot, and some rows of the table."""
+
+WIDE: Final = 120
+"""Columns from which on curves stand beside each other."""
+
+TALL: Final = 36
+"""Lines of a screen from which on curves are three lines high."""
 
 MOST_ENGINES: Final = 3
 """Engines whose tiers are drawn."""
+
+
+def wrapped(text: str, width: int, look: KvLook) -> list[Line]:
+    """A text in lines, broken where it may be."""
+    return [[(f" {part}", look)] for part in wrap(text, max(20, width - 2))]
 
 
 def fitted(line: Line, width: int) -> Line:

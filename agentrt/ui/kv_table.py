@@ -87,9 +87,9 @@ def _cell(text: str, width: int, right: bool) -> str:
 
 def layout(kv: KvView, width: int) -> list[Column]:
     """The columns that fit, the name as wide as there is room."""
-    wanted = [*_NUMBERS]
-    if not any(engine.host for engine in kv.engines.values()):
-        wanted = [one for one in wanted if one.title != "HOST"]
+    host = any(engine.host for engine in kv.engines.values())
+    left_out = {"HOST"} if not host else {"TURNS"} if width < 100 else set()
+    wanted = [one for one in _NUMBERS if one.title not in left_out]
     if width >= 110:
         wanted += _MORE
     room = width - 14 - sum(one.width for one in wanted)
@@ -106,13 +106,15 @@ def _again(one: ContextView, now: float) -> tuple[str, KvLook]:
 
 def _left(one: ContextView, now: float) -> tuple[str, KvLook]:
     left = one.left(now)
-    if one.ended or left is None:
+    if one.running and not one.queued:
+        return "now", "running"
+    if left is None:
         return "", ""
-    return (duration(left), "") if left > 0 else ("now", "running")
+    return (duration(left), "") if left > 0 else ("due", "warning")
 
 
 def _steps(one: ContextView, now: float) -> tuple[str, KvLook]:
-    return ("" if one.steps is None or one.ended else str(one.steps)), ""
+    return ("" if one.steps is None or not one.expected(now) else str(one.steps)), ""
 
 
 def _held(tokens: int, one: ContextView) -> tuple[str, KvLook]:
@@ -123,9 +125,9 @@ _NUMBERS: Final = (
     Column("TURNS", 6, lambda one, _: (f"{one.turns:,}" if one.turns else "", "")),
     Column("TOKENS", 8, lambda one, _: (short(one.tokens) if one.tokens else "", "")),
     Column("CACHED", 7, lambda one, _: (share(one.cached, one.prompt) if one.prompt else "", "cached")),
-    Column("AGAIN", 7, _again),
+    Column("REDONE", 7, _again),
     Column("STEPS", 6, _steps),
-    Column("BACK IN", 9, _left),
+    Column("BACK IN", 8, _left),
     Column("DEVICE", 8, lambda one, _: _held(one.device, one)),
     Column("HOST", 8, lambda one, _: _held(one.host, one)),
 )

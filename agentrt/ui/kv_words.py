@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentrt.ui.kv import KvView
 from agentrt.ui.kv_engine import EngineView
-from agentrt.ui.words import counted, duration, share
+from agentrt.ui.words import duration, one_line, share
 
 
 def answer(kv: KvView) -> str:
@@ -17,7 +17,8 @@ def answer(kv: KvView) -> str:
     told = [f"{share(total.cached, total.prompt)} of {total.prompt:,} prompt tokens came from the cache"]
     if not total.cached:
         told[0] += " (a server may leave out saying so: SGLang does without --enable-cache-report)"
-    told.append(f"{total.regenerated:,} were computed again" if total.regenerated else "none was computed twice")
+    again = f"{total.regenerated:,} had been there before and were computed again"
+    told.append(again if total.regenerated else "none was computed twice")
     if fetched := sum(one.now.prefetched for one in kv.engines.values() if one.now is not None):
         in_vain = sum(one.now.in_vain for one in kv.engines.values() if one.now is not None)
         told.append(f"{fetched:,} were fetched ahead" + (f", {in_vain:,} of them in vain" if in_vain else ""))
@@ -36,12 +37,13 @@ def silence(kv: KvView) -> str:
     )
 
 
-def heard(engine: EngineView, now: float) -> str:
-    """What an engine says of itself, and when it said so."""
-    told = [f"{engine.model}: sample {duration(max(0.0, now - engine.at))} ago"]
+def heard(engine: EngineView, now: float, *, over: bool, brief: bool = False) -> str:
+    """What an engine says of itself, and when it said so; ``over``: the run has ended; ``brief``: on one line."""
+    when = f"last sample at {duration(engine.at)}" if over else f"sample {duration(max(0.0, now - engine.at))} ago"
+    told = [f"{one_line(engine.model)}: {when}"]
     if engine.now is not None and engine.full:
-        told.append(f"{counted(engine.now.running, 'request')} running, {engine.now.queued:,} queued, of all runs")
-    if engine.budget:
+        told.append(f"{engine.now.running:,} running, {engine.now.queued:,} queued (all runs)")
+    if engine.budget and not brief:
         told.append(f"hints may keep {engine.budget:.0%}")
     return " · ".join(told)
 
@@ -51,7 +53,7 @@ def happened(engine: EngineView) -> str:
     point = engine.now
     if point is None:
         return ""
-    evicted = f"evicted {point.evicted:,}"
+    evicted = f"during this run: evicted {point.evicted:,}"
     if point.evicted:
         evicted += f" (ended {point.ended:,}, unhinted {point.unhinted:,}, hinted {point.hinted:,})"
     told = [evicted]

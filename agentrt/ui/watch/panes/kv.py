@@ -91,8 +91,9 @@ class KvTable(Listing):
         return as_text(self, heading(self.columns))
 
     def row(self, number: int) -> Text:
-        """One context."""
-        return as_text(self, row(self.shown[number], self._now, self.columns))
+        """One context; under the cursor in one colour, which the cursor turns round."""
+        text = as_text(self, row(self.shown[number], self._now, self.columns))
+        return Text(text.plain, no_wrap=True, end="") if number == self.cursor and self.has_focus else text
 
     def moved(self) -> None:
         """Mark the latest step of the context everywhere."""

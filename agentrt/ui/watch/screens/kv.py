@@ -21,12 +21,12 @@ class KvScreen(WatchScreen):
 
     mode = "kv"
     CSS = """
-    KvScreen KvSummary { height: 6; scrollbar-size-vertical: 0; scrollbar-size-horizontal: 0; }
+    KvScreen KvSummary { height: 6; overflow-x: hidden; scrollbar-size-vertical: 0; }
     KvScreen #kv-place { height: 1; color: $text-muted; background: $surface; }
     KvScreen #kv-head { height: 1; background: $surface; }
     KvScreen #find { display: none; height: 1; border: none; padding: 0 1; background: $surface; }
     KvScreen #find.open { display: block; }
-    KvScreen KvTable { height: 1fr; }
+    KvScreen KvTable { height: 1fr; overflow-x: hidden; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("slash", "find", "filter")]
 
@@ -81,6 +81,11 @@ class KvScreen(WatchScreen):
     def _placed(self) -> None:
         table = self.query_one(KvTable)
         told = [counted(len(table.shown), "context") + (f" with {table.find!r}" if table.find.strip() else "")]
-        told += [table.order] if table.shown else ["the run has opened no session"] * (not table.find.strip())
+        if table.shown:
+            told.append(table.order)
+        elif not table.find.strip():
+            told.append("the run has opened no session")
+        if (watched := self.watch_app.watched) is not None and watched.kv.sent:
+            told.append(f"{counted(watched.kv.hints, 'hint')} sent" if watched.kv.hints else "no hint was sent")
         self.query_one("#kv-place", Static).update(Text(f" {' · '.join(told)}", no_wrap=True, overflow="ellipsis"))
         self.query_one("#kv-head", Static).update(table.head())
