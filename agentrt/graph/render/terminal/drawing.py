@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from agentrt.graph.render.terminal.channels import Channel, Net, channel
 from agentrt.graph.render.terminal.columns import Item, columns, forward, order, place_rows, telling
@@ -30,15 +30,15 @@ FRAME_Y: Final = 1
 class CellNode(NamedTuple):
     """A node to draw: how many columns and lines its label takes, and which node holds it (empty: none).
 
-    ``port`` is the line, from 0, where edges come and go. A node that holds others gets a frame around them, with its
-    label in the frame's first line.
+    A node that holds others gets a frame around them, with its label in the frame's first line. With ``boxed`` a node
+    gets a frame around its label; edges come and go at the label's first line.
     """
 
     id: str
     width: int
     height: int = 1
-    port: int = 0
     holder: str = ""
+    boxed: bool = False
 
 
 class CellEdge(NamedTuple):
@@ -53,21 +53,20 @@ class CellEdge(NamedTuple):
 
 
 class CellPlace(NamedTuple):
-    """Where a node stands. ``column`` counts the levels of its holder, ``leaves`` says whether an edge starts at it.
+    """Where a node's label stands. ``leaves`` says what starts right behind it: edges, orders only, nothing.
 
-    Of a frame it is the whole frame; its label begins ``label`` columns from its left.
+    ``frame`` is what is around it and all it holds, as column, line, width and height; the label itself without one.
     """
 
     x: int
     y: int
     width: int
     height: int
-    column: int
-    label: int
-    leaves: bool
+    leaves: Literal["edge", "control", ""]
+    frame: tuple[int, int, int, int]
 
     def holds(self, x: int, y: int) -> bool:
-        """Whether a cell is within it."""
+        """Whether a cell is within the label, or its box."""
         return self.x <= x < self.x + self.width and self.y <= y < self.y + self.height
 
 
@@ -103,10 +102,10 @@ class CellPicture:
         self._scopes = scopes
         self._scope_of = {name: scope for scope in scopes.values() for name in scope.items}
         self._canvas = Canvas(top.height)
-        for holder, scope in scopes.items():
-            if holder:
-                place = places[holder]
-                self._canvas.frame(place.x, place.y, place.width, place.height)
+        for place in places.values():
+            if place.frame != place[:4]:
+                self._canvas.frame(*place.frame)
+        for scope in scopes.values():
             _paint(scope, self._canvas)
 
     def line(self, y: int, marked: Mapping[int, int] | None = None) -> list[CellRun]:
@@ -178,7 +177,8 @@ class _Layout:
 
     def _item(self, node: CellNode) -> Item:
         if node.id not in self.inside:
-            return Item(node.id, node.width, node.height, node.port)
+            around = 2 * node.boxed
+            return Item(node.id, node.width + FRAME_X * around, node.height + FRAME_Y * around, FRAME_Y * node.boxed)
         inner = self.lay_out(node.id)
         width = max(inner.width, node.width) + 2 * FRAME_X
         return Item(node.id, width, inner.height + 2 * FRAME_Y, 0)
@@ -188,13 +188,18 @@ class _Layout:
         scope = self.scopes[holder]
         scope.at = (x, y)
         for item in scope.items.values():
-            frame = item.id in self.inside
             left, top = x + scope.xs[item.level], y + item.row
-            leaves = bool(item.rights)
-            label = FRAME_X if frame else 0
-            self.places[item.id] = CellPlace(left, top, item.width, item.height, item.level, label, leaves)
-            if frame:
-                self.place(item.id, left + FRAME_X, top + FRAME_Y)
+            frame = left, top, item.width, item.height
+            node = self.nodes[item.id]
+            holds = item.id in self.inside
+            if holds or node.boxed:
+                left, top = left + FRAME_X, top if holds else top + FRAME_Y
+            leaves: Literal["edge", "control", ""] = ""
+            if item.rights and not (holds or node.boxed):
+                leaves = "edge" if any(_carries(scope, item, one) for one in item.rights) else "control"
+            self.places[item.id] = CellPlace(left, top, node.width, node.height, leaves, frame)
+            if holds:
+                self.place(item.id, left, top + FRAME_Y)
 
 
 def _widths(found: Sequence[Sequence[Item]], channels: Sequence[Channel]) -> tuple[list[int], int]:
