@@ -112,6 +112,7 @@ def _moves(step: StepView, started: float, pauses: Sequence[tuple[float, float]]
     marks: list[tuple[float, Stage]] = []
     if step.turn is not None:
         marks += [(max(at, started), phase) for at, phase in step.turn.phases]
+    pauses = [pause for pause in pauses if pause[0] >= started]  # those before are of a process that ended
     for failed, again in pauses:
         marks += [(failed, "pause"), (again, _begins_as(step))]
     if pauses and step.status == "pending":

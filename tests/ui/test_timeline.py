@@ -14,7 +14,7 @@ from agentrt.types import RunId, StepId
 from agentrt.ui.bars import Cell, Window, bar, clock, fitting, peak, ticks
 from agentrt.ui.density import BUCKETS, FINEST, Level
 from agentrt.ui.model import StepView
-from agentrt.ui.timeline import Stretch, Timeline, path_seconds, slowest, summary, summed, told
+from agentrt.ui.timeline import Stretch, Timeline, path_seconds, slowest, stretches, summary, summed, told
 from tests.ui.conftest import RUN, Story
 
 
@@ -91,6 +91,13 @@ def test_the_pause_between_two_attempts_is_no_work(story: Story) -> None:
     assert line.stretches(step) == (("tool", 0.0, 1.0), ("pause", 1.0, 3.0), ("tool", 3.0, 4.0))
     assert summed(line, 4.0) == pytest.approx({"tool": 2.0, "pause": 2.0})
     assert told(line, step, 4.0) == "tools 2.0 s, retry pauses 2.0 s, 2 attempts"
+
+
+def test_attempts_before_a_resume_are_no_part_of_it(story: Story) -> None:
+    """What another process tried before this one began the step anew is not in its stretches."""
+    story.add("a#1", kind="tool").start("a#1", at=5.0).end("a#1", at=6.0)
+    step = story.view.steps[StepId("a#1")]
+    assert stretches(step, 0.0, [(1.0, 2.0)]) == (Stretch("queued", 0.0, 5.0), Stretch("tool", 5.0, 6.0))
 
 
 def test_a_step_that_took_no_time_is_still_seen(story: Story) -> None:
