@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from agentrt.store.readable import readable_text
+from agentrt.store.readable import readable, readable_text
 from agentrt.store.rows import Entry
 
 _BODY: Final = "body"
@@ -64,6 +64,8 @@ def _called(data: Mapping[str, Any]) -> str:
     ]
     kind = data.get("kind", "python")
     after = f", takes {', '.join(data['in'])}" if data.get("in") else ""
+    if kind == "llm":  # its arguments are the conversation, which the next line tells
+        return f"called as llm step{after}"
     return f"called as {kind} step ({', '.join(given)}){after}"
 
 
@@ -82,7 +84,18 @@ def _ended(data: Mapping[str, Any]) -> str:
         return f"{status} because of {data['because']}"
     if "unstorable" in data:
         return f"{status}: {data['unstorable']}, which cannot be kept"
-    return f"{status}: {readable_text(data['value'])}" if data.get("value") is not None else status
+    return f"{status}: {_result(data['value'])}" if data.get("value") is not None else status
+
+
+def _result(value: Any) -> str:
+    """A result; of a model turn, which holds what was said, what it wishes to call or the value it came to."""
+    plain = readable(value)
+    if not isinstance(plain, dict) or plain.keys() != {"more", "value"}:
+        return readable_text(value)
+    wishes = [call for message in plain["more"][-1:] for call in message.get("tool_calls", ())]
+    if wishes:
+        return "calls " + ", ".join(f"{one['name']} {one['arguments']}" for one in wishes)
+    return plain["value"] if isinstance(plain["value"], str) else json.dumps(plain["value"], ensure_ascii=False)
 
 
 def _begun(data: Mapping[str, Any]) -> str:
