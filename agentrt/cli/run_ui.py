@@ -43,18 +43,18 @@ def run_with_ui(options: argparse.Namespace) -> int:
     from agentrt.runtime.runtime import new_run_id
     from agentrt.ui.watch.background import begin, log_of
 
-    _need_a_terminal()
     journal = None if options.no_journal else journal_name(options)
     if journal is None:
         why = "--no-journal" if options.no_journal else "AGENTRT_JOURNAL=off"
         raise ConfigError(f"--ui watches the run by its journal, and {why} keeps none; leave one of the two out")
+    _need_a_terminal()
     run = new_run_id()
     log = log_of(run)
     out = log.with_suffix(".out")
     child = begin(words(options, run), journal=journal, log=log, out=out)
     left = _watch(options, journal, run, child)
     if left and child.code is None:
-        _say_goodbye(options, run, log)
+        _say_goodbye(options, run, child)
         return DONE
     return _finish(child, out)
 
@@ -96,7 +96,7 @@ def _watch(options: argparse.Namespace, journal: str, run: RunId, child: Backgro
         )
     except BaseException:
         if child.code is None:  # the screen is broken, the run is not
-            _say_goodbye(options, run, child.log)
+            _say_goodbye(options, run, child)
         raise
 
 
@@ -144,11 +144,11 @@ def _hand_on(out: Path) -> None:
     sys.stdout.buffer.flush()
 
 
-def _say_goodbye(options: argparse.Namespace, run: RunId, log: Path) -> None:
+def _say_goodbye(options: argparse.Namespace, run: RunId, child: Background) -> None:
     from agentrt.cli.execute import where
 
     print(
-        f"run {run} goes on in the background; it writes to {log}\n"
+        f"run {run} goes on in the background (process {child.process.pid}); it writes to {child.log}\n"
         f"  to watch it again: agentrt watch {run}{where(options)}\n"
         f"  to end it:         agentrt runs cancel {run}{where(options)}",
         file=sys.stderr,

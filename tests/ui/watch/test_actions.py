@@ -159,7 +159,7 @@ async def running(journal: Journal) -> RunId:
 
 
 async def test_a_failed_run_is_resumed_in_the_background(folder: Path, actions: Actions) -> None:
-    """What was done is not done again, its end is told; a second failure is told with its error and where its log is."""
+    """What was done is not done again, and its end is told; a failure with its error, and where its log is."""
     (folder / "fail").touch()
     run = ran(folder)
     told = await resumed(actions.resume(run), run)

@@ -160,7 +160,7 @@ async def asking(app: Alone, pilot: Pilot[None], number: int) -> None:
     await pilot.pause()
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
+async def until(pilot: Pilot[Any], holds: Callable[[], object]) -> None:
     """Until it holds; the test's time limit ends what never does."""
     while not holds():
         await pilot.pause(0.01)

@@ -20,6 +20,24 @@ from agentrt.ui.watch.answers import WHOLE, Slot, Typed, read, slots
 from agentrt.ui.words import one_line
 
 
+class YesNo(Horizontal):
+    """Two buttons. ``y`` and ``n`` go to one of them; pressing it is the answer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [  # first of all, so that an enter typed right after them finds its button
+        Binding("y", "point('yes')", "yes, with enter", priority=True),
+        Binding("n", "point('no')", "no, with enter", priority=True),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Yes and no."""
+        yield Button("[u]Y[/u]es", id="yes", compact=True)
+        yield Button("[u]N[/u]o", id="no", compact=True)
+
+    def action_point(self, name: str) -> None:
+        """Go to a button."""
+        self.screen.set_focus(self.query_one(f"#{name}"))
+
+
 class AnswerForm(VerticalScroll, can_focus=False):
     """Asks for the answer to one question: buttons, a list, a text, or fields; what does not fit is said at its place.
 
@@ -62,9 +80,7 @@ class AnswerForm(VerticalScroll, can_focus=False):
     def compose(self) -> ComposeResult:
         """The parts that this kind of question needs."""
         if self.question.form == "approve":
-            with Horizontal():
-                yield Button("[u]Y[/u]es", id="yes", compact=True)
-                yield Button("[u]N[/u]o", id="no", compact=True)
+            yield YesNo()
         elif self.question.form == "choose":
             yield OptionList(*(Option(Text(one_line(one) or "(empty)")) for one in self.question.choices), id="choices")
         else:
@@ -97,12 +113,7 @@ class AnswerForm(VerticalScroll, can_focus=False):
         wanted = {"approve": "#no", "choose": "#choices"}.get(self.question.form, "#slot-0")
         if self.question.form == "approve" and self.question.default is True:
             wanted = "#yes"
-        self.query_one(wanted).focus()
-
-    def choose(self, yes: bool) -> None:
-        """Go to one of the buttons; pressing it is the answer."""
-        if self.question.form == "approve":
-            self.query_one("#yes" if yes else "#no").focus()
+        self.screen.set_focus(self.query_one(wanted))
 
     # -- what the person does ----------------------------------------------------------------------------------------
 
@@ -114,12 +125,6 @@ class AnswerForm(VerticalScroll, can_focus=False):
         """Give the answer that is typed, if it fits."""
         if self.slots:
             self._take(read(self.question, self._texts()))
-
-    def on_key(self, event: Any) -> None:
-        """``y`` and ``n`` go to the buttons."""
-        if self.question.form == "approve" and event.key in ("y", "n"):
-            event.stop()
-            self.choose(event.key == "y")
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -140,7 +145,7 @@ class AnswerForm(VerticalScroll, can_focus=False):
         event.stop()
         number = int(str(event.input.id).removeprefix("slot-"))
         if number + 1 < len(self.slots):
-            self.query_one(f"#slot-{number + 1}").focus()
+            self.screen.set_focus(self.query_one(f"#slot-{number + 1}"))
         else:
             self.action_send()
 
@@ -161,7 +166,7 @@ class AnswerForm(VerticalScroll, can_focus=False):
             return
         wrong = [number for number, slot in enumerate(self.slots) if slot.name in typed.problems]
         if wrong:
-            self.query_one(f"#slot-{wrong[0]}").focus()
+            self.screen.set_focus(self.query_one(f"#slot-{wrong[0]}"))
 
     def _answer(self, answer: Any) -> None:
         self.post_message(self.Answered(self.question, answer))

@@ -127,7 +127,7 @@ class LogPane(Pane):
         found = self.pages.line(number)
         text = Text("…", self.look("quiet")) if found is None else self._drawn(found)
         if number == self.cursor and self.has_focus:
-            text.pad_right(max(0, self.scroll_offset.x + self.size.width - text.cell_len))
+            text.pad_right(max(0, self.scroll_offset.x + self.room.width - text.cell_len))
             text.stylize(self.look("cursor"))
         return text
 
@@ -139,13 +139,13 @@ class LogPane(Pane):
         text.append(f"{line.at:9.2f} ", self.look("quiet"))
         text.append(f"{sign} ", self.look(look))
         mine = line.step == self._chosen
-        text.append(f"{set_cell_size(one_line(step), wide)} ", self.look("accent" if mine else "role"))
+        text.append(f"{set_cell_size(one_line(step), wide)} ", self.look("accent") if mine else "")
         text.append(said(line), self.look(look) if look in ("failed", "warning") else "")
         return text
 
     @property
     def _step_width(self) -> int:
-        return max(12, min(32, self.size.width // 4))
+        return max(12, min(32, self.room.width // 4))
 
     def on_resize(self, event: events.Resize) -> None:
         """Other lines are visible now, and columns have other widths."""
