@@ -239,7 +239,11 @@ def test_streamed_text_is_that_of_the_last_attempt(story: Story) -> None:
     """Notes of the attempt before do not count; the newest characters are there before they are noted."""
     step = step_of(story)
     story.text("a#1", "two three")
-    entries = (("begun", 1.0, {}), ("retried", 2.0, {"error": "e", "delay": 1}), ("begun", 3.0, {"attempt": 2}))
+    entries: tuple[tuple[str, float, Any], ...] = (
+        ("begun", 1.0, {}),
+        ("retried", 2.0, {"error": "e", "delay": 1}),
+        ("begun", 3.0, {"attempt": 2}),
+    )
     found = output_of(step, told(*entries, notes=[(1.5, "one "), (3.5, "two ")]))
     assert (found.text, found.whole) == ("two three", False)
 

@@ -62,13 +62,17 @@ class TextPane(Pane):
         if at_end:
             self.end()
         elif top:
-            self.scroll_to(0, 0, animate=False)
+            self._to(0)
 
     def end(self) -> None:
         """Go to the last line, all lines before it being laid out."""
         self._layout.fill()
         self._sized()
-        self.scroll_to(y=len(self._layout.rows), animate=False)
+        self._to(len(self._layout.rows))
+
+    def _to(self, row: int) -> None:
+        """Have that row at the top: also where it is just now that there is something to scroll."""
+        self.scroll_to(0, row, animate=False, force=True)
 
     def toggle_wrap(self) -> None:
         """Break lines at the width of the pane, or do not; the line at the top stays there."""
@@ -85,7 +89,7 @@ class TextPane(Pane):
         at_end = at and at >= self.max_scroll_y
         self._lay(0)
         self._fill_to(line, start)
-        self.scroll_to(0, len(self._layout.rows) if at_end else self._layout.row_at(line, start), animate=False)
+        self._to(len(self._layout.rows) if at_end else self._layout.row_at(line, start))
 
     def _lay(self, top: int) -> None:
         """Lay the lines out, up to what is seen when ``top`` is the first row; what is below follows soon."""
@@ -185,7 +189,7 @@ class TextPane(Pane):
         row, top = self._layout.row_at(line, column), self.scroll_offset.y
         height = self.scrollable_content_region.height
         if not top <= row < top + height:
-            self.scroll_to(y=max(0, row - height // 3), animate=False)
+            self._to(max(0, row - height // 3))
 
     # -- steps that are named ----------------------------------------------------------------------------------------
 

@@ -178,7 +178,7 @@ class StepScreen(WatchScreen):
         if key == self._drawn:
             return
         self._drawn = key
-        follow = self.part == "Output" and step is not None and not step.finished
+        follow = self.part == "Output" and step is not None and not (step.finished and self._fresh)
         self.text.pane.put(self._lines(step, watched), follow=follow, top=self._fresh)
         self.text.count()
         self._fresh = self._story is None
