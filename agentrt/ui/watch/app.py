@@ -50,13 +50,14 @@ SCREENS: Final[dict[str, str]] = {
 _CSS: Final = """
 Screen { background: $background; color: $foreground; }
 #head { height: 2; background: $panel; }
-#run-line { height: 1; padding: 0 1; }
+#run-line { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
 #tabs { height: 1; }
 .tab { width: auto; padding: 0 1; color: $text-muted; }
 .tab:hover { background: $surface; }
 .tab.shown { background: $background; color: $foreground; text-style: bold; }
 #mark { width: 1fr; text-align: right; padding: 0 1; color: $look-warning; }
-Pane { background: $background; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; }
+Pane { background: $background; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1;
+       scrollbar-gutter: stable; }
 Pane:focus { background-tint: $foreground 3%; }
 Footer { background: $panel; }
 """

@@ -35,6 +35,11 @@ class Pane(ScrollView, can_focus=True):
         """The line of that number, 0 at the top of everything, as wide as it is."""
         raise NotImplementedError
 
+    @property
+    def room(self) -> Size:
+        """The columns and lines that can be drawn on: what the scroll bars leave."""
+        return self.scrollable_content_region.size
+
     def look(self, name: Look) -> Style:
         """A look in the present theme, without a background of its own."""
         return self.get_component_rich_style(f"look--{name}", partial=True)
@@ -48,7 +53,7 @@ class Pane(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One visible line."""
         number = y + self.scroll_offset.y
-        width = self.size.width
+        width = self.room.width
         base = self.rich_style
         if not 0 <= number < self.virtual_size.height:
             return Strip.blank(width, base)

@@ -125,6 +125,8 @@ def headline(app: WatchApp, watched: Watched, width: int) -> Text:
     if view.usage.prompt:
         facts.append(f"{view.usage.prompt + view.usage.completion:,} tokens")
         facts.append(f"{share(view.usage.cached, view.usage.prompt)} cached")
+    if width >= 100 and view.id:
+        facts.append(str(view.id))
     told = "  " + "  ".join(facts)
     room = max(8, width - len(told) - line.cell_len - 4)
     line.append(f"  {cut(called(view.program or state.program, view.inputs, 24), room, '…')}", "bold")

@@ -24,26 +24,26 @@ WIDE: Final = 120
 """Columns from which on both stand side by side."""
 
 
+SHORT: Final = 26
+"""Lines up to which what the KV screen says first is left to it."""
+
+
 class GraphScreen(WatchScreen):
     """The graph and the Gantt; ``g`` shows both, one, or the other."""
 
     mode = "graph"
-    CSS = f"""
-    #glance {{ height: auto; max-height: 3; padding: 0 1; background: $surface; }}
-    #both {{ layout: vertical; }}
-    #both.wide {{ layout: horizontal; }}
-    #both GraphPane, #both GanttPane {{ width: 1fr; height: 1fr; }}
-    #both.wide GanttPane {{ border-left: solid $panel; }}
-    #both.graph GanttPane, #both.gantt GraphPane {{ display: none; }}
-    /* from {WIDE} columns on */
+    CSS = """
+    #glance { height: auto; max-height: 4; padding: 0 1; background: $surface; text-wrap: nowrap;
+              text-overflow: ellipsis; }
+    #both { layout: vertical; }
+    #both.wide { layout: horizontal; }
+    #both GraphPane, #both GanttPane { width: 1fr; height: 1fr; }
+    #both.wide GanttPane { border-left: solid $panel; }
+    #both.graph GanttPane, #both.gantt GraphPane { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("g", "parts", "graph/gantt"),
         Binding("tab", "app.focus_next", "next pane", show=False),
-        Binding("c", "watch('cancel')", "cancel"),
-        Binding("r", "watch('resume')", "resume"),
-        Binding("f", "watch('fork')", "fork"),
-        Binding("x", "watch('export')", "export", show=False),
     ]
 
     def body(self) -> ComposeResult:
@@ -85,8 +85,9 @@ class GraphScreen(WatchScreen):
         yield failed if failed is not None and view.ended else now_running(view, now)
         line = self.query_one(GanttPane).timeline
         if line is not None:
-            told = summary(line, critical_path(view), now)
-            yield Answer("time", f"{told}   cache: {cached.text}" if cached else told)
+            yield Answer("time", summary(line, critical_path(view), now))
+        if cached is not None and self.size.height > SHORT:
+            yield cached
         if failed is not None and not view.ended:
             yield failed
 
