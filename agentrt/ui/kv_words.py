@@ -53,11 +53,11 @@ def happened(engine: EngineView) -> str:
     point = engine.now
     if point is None:
         return ""
-    evicted = f"during this run: evicted {point.evicted:,}"
+    evicted = f"tokens, all runs: evicted {point.evicted:,}"
     if point.evicted:
         evicted += f" (ended {point.ended:,}, unhinted {point.unhinted:,}, hinted {point.hinted:,})"
     told = [evicted]
     if engine.host:
-        told += [f"fetched ahead {point.prefetched:,}, in vain {point.in_vain:,}", f"waited for {point.loaded:,}"]
+        told.append(f"fetched ahead {point.prefetched:,} (in vain {point.in_vain:,}), late {point.loaded:,}")
     told.append(f"prompts {point.prompt:,}, {share(point.cached, point.prompt)} cached")
     return " · ".join(told)
