@@ -110,7 +110,10 @@ def _left(one: ContextView, now: float) -> tuple[str, KvLook]:
         return "now", "running"
     if left is None:
         return "", ""
-    return (duration(left), "") if left > 0 else ("due", "warning")
+    if left > 0:
+        return duration(left), ""
+    at_once = one.due is not None and one.told is not None and one.due <= one.told
+    return ("now", "") if at_once else ("overdue", "warning")
 
 
 def _steps(one: ContextView, now: float) -> tuple[str, KvLook]:

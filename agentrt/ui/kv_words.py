@@ -39,7 +39,7 @@ def silence(kv: KvView) -> str:
 
 def heard(engine: EngineView, now: float, *, over: bool, brief: bool = False) -> str:
     """What an engine says of itself, and when it said so; ``over``: the run has ended; ``brief``: on one line."""
-    when = f"last sample at {duration(engine.at)}" if over else f"sample {duration(max(0.0, now - engine.at))} ago"
+    when = f"last sample at {duration(engine.at)}" if over else f"sample {duration(max(0.1, now - engine.at))} ago"
     told = [f"{one_line(engine.model)}: {when}"]
     if engine.now is not None and engine.full:
         told.append(f"{engine.now.running:,} running, {engine.now.queued:,} queued (all runs)")

@@ -11,7 +11,7 @@ import pytest
 
 from agentrt.errors import Refused, Unreachable
 from agentrt.executors import OpenAIExecutor, SGLangExecutor, connect
-from agentrt.executors.hinting import HintChannel, hint_channel
+from agentrt.executors.hinting import HintChannel, hint_channel, kv_teller
 from agentrt.kvcache.hints import Capability, Hint, Subject
 from agentrt.testing import ScriptedServer
 from agentrt.types import Message, ToolSpec
@@ -120,3 +120,31 @@ async def test_a_fixed_prompt_is_what_conversations_have_in_common():
         bare = await channel.prefix((Message("system", "You find rare things."),), ())
         tooled = await channel.prefix((Message("system", "You find rare things."),), (tool,))
         assert 4 <= len(bare) < len(tooled)
+
+
+async def test_a_server_with_our_plugin_tells_of_its_cache():
+    """Each scheduler's state comes back as it was said, and the server is asked for these programs alone."""
+    asked: list[list[str]] = []
+
+    def tells(programs: list[str]) -> dict[str, Any]:
+        asked.append(programs)
+        return {"pool": 1000, "subjects": []}
+
+    async with ScriptedServer(takes=ABLE, tells=tells) as server, channel_to(server.url) as channel:
+        teller = kv_teller(channel)
+        assert teller is not None
+        assert await teller.state(["run-1", "run 2&x"], "salt") == [{"pool": 1000, "subjects": []}]
+        assert asked == [["run-1", "run 2&x"]]
+
+
+async def test_a_server_without_our_plugin_tells_nothing():
+    """Stock SGLang is not asked for what it does not know; one of ours that is too old refuses."""
+    async with ScriptedServer() as stock, channel_to(stock.url) as channel:
+        teller = kv_teller(channel)
+        assert teller is not None
+        assert await teller.state(["run-1"], "") == []
+    async with ScriptedServer(takes=ABLE) as old, channel_to(old.url) as channel:
+        teller = kv_teller(channel)
+        assert teller is not None
+        with pytest.raises(Refused):
+            await teller.state(["run-1"], "")

@@ -140,6 +140,15 @@ def test_time_left_counts_down() -> None:
     assert [run.context().left(now) for now in (1.0, 8.0, 20.0, 31.5)] == [12.0, 5.0, 0.0, None]
 
 
+def test_what_is_needed_now_is_not_overdue() -> None:
+    """Told to be needed at once it shows so; when its time has gone by it is overdue; at the engine it is there."""
+    run = Run().hint("a~1", at=1.0, remaining=0.0).hint("b~1", at=1.0, remaining=2.0)
+    run.send("c~1")
+    table = layout(run.kv, 80)
+    rows = ["".join(text for text, _ in row(one, 4.0, table)) for one in contexts(run.kv, "by name")]
+    assert [line.split()[-1] for line in rows] == ["now", "overdue", "now"]
+
+
 def test_fixed_prompts_are_contexts_too() -> None:
     """A hint on an agent's prompt shows how long it is, and what the engine holds of it."""
     subject = ["agent", "writer", str(RUN)]

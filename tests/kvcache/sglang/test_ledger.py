@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agentrt.kvcache.hints import Hint, Subject, Tally
@@ -619,6 +619,7 @@ def test_any_sequence_keeps_the_budget(told: list[Any], pool: int, host: int) ->
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(operations, min_size=8, max_size=40))
+@example([("request", [2], "b", "t"), ("request", [1], "b", "t"), ("evict", 0), ("prompt", (2,), "t", {})])
 def test_nothing_is_left_of_an_empty_tree(told: list[Any]) -> None:
     """When every node is evicted and every hint expired, the ledger holds nothing but fixed prompts it was told."""
     tree = FakeTree()
