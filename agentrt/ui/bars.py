@@ -156,8 +156,8 @@ def _sums(levels: Sequence[Sequence[float]], width: int) -> list[float]:
 
 
 def _highest(levels: dict[Stage, list[float]], column: int, size: float, most: float) -> Cell | None:
-    here = [(means[column] * (_IDLE_WEIGHT if stage in _IDLE else 1.0), stage) for stage, means in levels.items()]
-    weight, stage = max(here, default=(0.0, "waiting"))
-    if weight <= 1e-9:
+    """What most do of those that work, and only where none works what the others wait for."""
+    here = [(stage not in _IDLE, means[column], stage) for stage, means in levels.items() if means[column] > 1e-9]
+    if not here:
         return None
-    return Cell(stage, min(8, max(1, ceil(8 * size / most - 1e-6))) if most else 1)
+    return Cell(max(here)[2], min(8, max(1, ceil(8 * size / most - 1e-6))) if most else 1)

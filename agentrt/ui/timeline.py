@@ -76,17 +76,6 @@ def no_pauses(step: StepView) -> Sequence[tuple[float, float]]:
     return ()
 
 
-def ready_at(view: RunView, step: StepView) -> float | None:
-    """When the last of a step's inputs had ended, its call at the earliest; ``None`` while any has not."""
-    ready = step.added
-    for name in step.inputs:
-        end = view.steps[name].ended
-        if end is None:
-            return None
-        ready = max(ready, end)
-    return ready
-
-
 def stretches(step: StepView, ready: float | None, pauses: Sequence[tuple[float, float]] = ()) -> tuple[Stretch, ...]:
     """Where a step's time went, from its call on, without a gap. ``ready`` is when its inputs had ended, if they have.
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agentrt.events import Event, RunResumed, StepAdded, TurnMoved, TurnPhase, TurnSent
 from agentrt.types import RunId, StepId
+from agentrt.ui.axis import Axis
 from agentrt.ui.bars import Cell, Window, bar, clock, fitting, peak, ticks
 from agentrt.ui.density import BUCKETS, FINEST, Level
 from agentrt.ui.model import StepView
@@ -258,6 +259,40 @@ def test_a_crowd_is_as_high_as_it_is_large_and_shows_what_most_do(story: Story) 
     cells, most = peak(line.crowd(story.view.groups[0]), Window(0.0, 4.0, 4), 8.0)
     assert cells == [Cell("tool", 8), Cell("tool", 2), None, None]
     assert most == pytest.approx(4.0)
+
+
+def test_a_crowd_shows_its_work_also_where_more_wait(story: Story) -> None:
+    """One that works among many that have no place is what its cell shows; where none works, the waiting is seen."""
+    story.add("a#0", kind="tool").start("a#0", at=4.0).end("a#0", at=8.0)
+    for number in range(1, 50):
+        story.add(f"a#{number}", kind="tool")
+    line = Timeline(story.view)
+    line.update()
+    cells, most = peak(line.crowd(story.view.groups[0]), Window(0.0, 4.0, 3), 12.0)
+    assert cells == [Cell("queued", 1), Cell("tool", 8), Cell("queued", 1)]
+    assert most == pytest.approx(1.0)
+
+
+@given(st.floats(0.01, 1e5), st.booleans(), st.lists(st.sampled_from(["in", "out", "back", "on", "follow", "later"])))
+def test_however_an_axis_is_moved_it_stays_within_the_run(now: float, live: bool, moves: list[str]) -> None:
+    """No zooming and panning leads to a time before the run, or past the present; followed, the present is in view."""
+    axis = Axis()
+    axis.look(now, 80, live=live)
+    for move in moves:
+        match move:
+            case "in" | "out":
+                axis.zoom(2.0 if move == "in" else 0.5)
+            case "back" | "on":
+                axis.pan(-1 if move == "back" else 1)
+            case "follow":
+                axis.follow()
+            case _:
+                now += now / 10
+        window = axis.look(now, 80, live=live)
+        assert 0 <= window.start <= now
+        assert window.end <= now * 1.51
+        if move == "follow":
+            assert window.end >= now * (1 - 1e-9)
 
 
 # -- cells -----------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def a_run(story: Story) -> Story:
     story.view.apply(TurnSent(RUN, 2.0, StepId("write#1"), "default", "writer", None))
     for at, phase in ((2.0, "queued"), (4.0, "prefill"), (6.0, "decode")):
         story.view.apply(TurnMoved(RUN, at, StepId("write#1"), phase))  # type: ignore[arg-type]
-    story.end("write#1", at=10.0).start("count#1", at=9.0).end("count#1", at=10.0)
+    story.end("write#1", at=10.0).start("count#1", at=9.0).end("count#1", at=9.5)
     return story.finish(at=10.0)
 
 

@@ -41,13 +41,13 @@ class GanttPane(Pane):
         Binding("end", f"choose({_FAR})", "last row", show=False),
         Binding("h,left", "pan(-1)", "earlier", show=False),
         Binding("l,right", "pan(1)", "later", show=False),
-        Binding("plus,equals_sign", "zoom(2)", "zoom in on the time"),
-        Binding("minus", "zoom(0.5)", "zoom out"),
-        Binding("0", "whole", "the whole run"),
-        Binding("full_stop", "now", "follow what goes on now"),
-        Binding("p", "critical", "mark the critical path"),
-        Binding("o", "order", "order by start or by caller"),
-        Binding("enter", "open", "open the step, or the steps of a name"),
+        Binding("plus,equals_sign", "zoom(2)", "zoom"),
+        Binding("minus", "zoom(0.5)", "zoom out", show=False),
+        Binding("0", "whole", "whole run"),
+        Binding("full_stop", "now", "follow"),
+        Binding("p", "critical", "critical path"),
+        Binding("o", "order", "order"),
+        Binding("enter", "open", "open"),
     ]
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
@@ -87,7 +87,7 @@ class GanttPane(Pane):
         self._rows = self.timeline.rows(self._order, self._opened)
         self._at = self._found(self._cursor)
         self._path = self._on_path(self._watched) if self._critical else frozenset()
-        width, now = self.size.width, self._watched.now
+        width, now = self.room.width, self._watched.now
         label = label_width(self._rows, width)
         window = self._axis.look(now, max(1, width - label - numbers_width(width)), live=self._watched.live)
         self._drawing = Drawing(self.timeline, self.look, window, now, label, width)
@@ -187,7 +187,7 @@ class GanttPane(Pane):
         """One visible line: the axis stays at the top and the legend at the bottom, rows scroll between them."""
         base = self.rich_style
         segments = Segment.apply_style(self._text(y).render(self.app.console), base)
-        return Strip(segments).crop_extend(0, self.size.width, base)
+        return Strip(segments).crop_extend(0, self.room.width, base)
 
     def _text(self, y: int) -> Text:
         drawing, below = self._drawing, self.size.height - y

@@ -85,7 +85,7 @@ class Drawing:
         """The row's sign and name; a cursor and the critical path have signs of their own."""
         status = row.step.status if row.group is None else row.group.status
         style = self._look("critical") if critical else ""
-        text = Text(_CHOSEN if chosen else CRITICAL if critical else " ", style)
+        text = Text().append(_CHOSEN if chosen else CRITICAL if critical else " ", style or None)
         text.append("  " * row.depth)
         text.append(status_sign(status, row.step.kind), self._look(status_look(status, row.step.kind)))
         room = max(0, self._label - cell_len(text.plain) - 2)
