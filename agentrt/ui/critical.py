@@ -35,12 +35,16 @@ def critical_path(view: RunView, end: StepView | None = None) -> list[StepId]:
 
 
 def _end(view: RunView) -> StepView | None:
-    leaves = [step for step in view.steps.values() if step.started is not None and not step.children]
-    leaves = [step for step in leaves if step.kind != "join"]
-    running = [step for step in leaves if not step.finished]
-    if running:
-        return min(running, key=_started)
-    return max(leaves, key=_ended, default=None)
+    first: StepView | None = None
+    last: StepView | None = None
+    for step in view.steps.values():
+        if step.started is None or step.children or step.kind == "join":
+            continue
+        if step.ended is None:
+            first = step if first is None or step.started < _started(first) else first
+        elif last is None or step.ended >= _ended(last):
+            last = step
+    return first or last
 
 
 def _before(view: RunView, step: StepView) -> StepView | None:

@@ -35,7 +35,8 @@ class Rung(NamedTuple):
 class FoldNode:
     """One node: a step, or several of a name (``step`` is ``None``).
 
-    ``chain`` are the ids of the nodes that hold it, outermost first, and its own. ``counts`` are its own steps by
+    ``chain`` are the ids of the nodes that hold it, outermost first, and its own; ``holder`` the last of the former,
+    empty for none. ``counts`` are its own steps by
     status, ``within`` those that they hold and that no node shows. ``rounds``: its steps come after one another.
     ``started`` is the first start, ``ended`` the last end. ``family`` is the id of its family, and of the group that
     it makes.
@@ -47,6 +48,7 @@ class FoldNode:
     first: StepView
     step: StepView | None
     chain: tuple[str, ...]
+    holder: str
     closed: bool
     family: str
     part: Part = ""
@@ -55,11 +57,6 @@ class FoldNode:
     rounds: bool = False
     started: float | None = None
     ended: float | None = None
-
-    @property
-    def holder(self) -> str:
-        """The node that holds it, empty for none."""
-        return self.chain[-2] if len(self.chain) > 1 else ""
 
     @property
     def total(self) -> int:
@@ -100,11 +97,12 @@ class Family:
     members: int = 0
 
 
-class FoldEdge(NamedTuple):
+@dataclass(slots=True)
+class FoldEdge:
     """So many edges between the steps of two nodes: values handed on, and mere orders."""
 
-    data: int
-    control: int
+    data: int = 0
+    control: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +124,10 @@ class Folded:
     """A run under one folding. ``changes`` counts the nodes and edges that came or went.
 
     ``crossed`` are the families that have grown too large for it: the folding has to be made anew with them. So it is
-    when it is ``stale``.
+    when it is ``stale``. Unless it is ``full``, it only says what nodes there would be.
     """
 
-    def __init__(self, view: RunView, choices: Choices) -> None:
+    def __init__(self, view: RunView, choices: Choices, *, full: bool = True) -> None:
         self.nodes: dict[str, FoldNode] = {}
         self.edges: dict[tuple[str, str], FoldEdge] = {}
         self.families: dict[str, Family] = {}
@@ -138,6 +136,7 @@ class Folded:
         self.stale = False
         self._view = view
         self._choices = choices
+        self._full = full
         self._of: dict[StepId, tuple[FoldNode, bool]] = {}
         self._joined: dict[StepId, list[tuple[StepView, int]]] = {}
 
@@ -152,11 +151,16 @@ class Folded:
             self._joined[step.id] = self._sources((*step.inputs, *step.after))
             return
         node, direct = self._of[step.id] = self._node(step)
+        if not self._full:
+            return
         counts = node.counts if direct else node.within
         counts[step.status] = counts.get(step.status, 0) + 1
-        self._time(node, step, direct)
-        self._link(step, step.inputs, 1, control=False)
-        self._link(step, step.after, 1, control=True)
+        if direct:
+            _time(node, step)
+        if step.inputs:
+            self._link(step, step.inputs, 1, control=False)
+        if step.after:
+            self._link(step, step.after, 1, control=True)
 
     def rewire(self, step: StepView, before: Iterable[StepId]) -> None:
         """A step has other inputs than before."""
@@ -174,14 +178,8 @@ class Folded:
         counts = node.counts if direct else node.within
         counts[before] -= 1
         counts[step.status] = counts.get(step.status, 0) + 1
-        self._time(node, step, direct)
-
-    @staticmethod
-    def _time(node: FoldNode, step: StepView, direct: bool) -> None:
-        if direct and step.started is not None:
-            node.started = step.started if node.started is None else min(node.started, step.started)
-        if direct and step.ended is not None:
-            node.ended = step.ended if node.ended is None else max(node.ended, step.ended)
+        if direct:
+            _time(node, step)
 
     def _node(self, step: StepView) -> tuple[FoldNode, bool]:
         """The node that shows a step, made if need be; whether it shows the step itself, not one that holds it."""
@@ -196,6 +194,7 @@ class Folded:
             return self._new("\n", step, (), family, part="rest"), True
         if not family.folded and family.members > rung.family and family.id not in self._choices.opened:
             self.crossed.add(family.id)
+            family.folded = True  # those that came before are still shown, until it is made anew
         return self._shown(step, family, number, above.chain if above else ()), True
 
     def _family(self, name: str) -> Family:
@@ -219,10 +218,11 @@ class Folded:
         node = self.nodes.get(name)
         if node is None:
             choices = self._choices
-            deep = len(chain) + 1 >= choices.rung.depth and name not in choices.opened
-            closed = bool(part) or deep or name in choices.shut
+            deep = len(chain) + 1 >= choices.rung.depth or family.id in choices.opened
+            closed = bool(part) or (deep and name not in choices.opened) or name in choices.shut
             alone = step if name == step.id else None
-            node = FoldNode(name, step.name, step.kind, step, alone, (*chain, name), closed, family.id, part)
+            holder = chain[-1] if chain else ""
+            node = FoldNode(name, step.name, step.kind, step, alone, (*chain, name), holder, closed, family.id, part)
             self.nodes[name] = node
             self.changes += 1
         return node
@@ -242,22 +242,45 @@ class Folded:
 
     def _link(self, step: StepView, sources: Iterable[StepId], sign: int, *, control: bool) -> None:
         target, direct = self._of[step.id]
-        for source, count in self._sources(sources):
-            node, also = self._of[source.id]
-            if node is target:
-                node.rounds = node.rounds or (direct and also)
+        for name in sources:
+            found = self._of.get(name)
+            if found is not None:
+                self._join(found, target, direct, sign, control)
                 continue
+            for source, count in self._joined.get(name, ()):
+                self._join(self._of[source.id], target, direct, sign * count, control)
+
+    def _join(self, source: tuple[FoldNode, bool], target: FoldNode, direct: bool, count: int, control: bool) -> None:
+        """Count edges between two nodes, or between what holds them where that stands side by side."""
+        node, also = source
+        if node is target:
+            node.rounds = node.rounds or (direct and also)
+        elif node.holder == target.holder:
+            self._count((node.id, target.id), count, control)
+        else:
             ends = next(((a, b) for a, b in zip(node.chain, target.chain, strict=False) if a != b), None)
             if ends is not None:
-                self._count(ends, sign * count, control)
+                self._count(ends, count, control)
 
     def _count(self, ends: tuple[str, str], count: int, control: bool) -> None:
-        old = self.edges.get(ends)
-        data, orders = old or (0, 0)
-        new = FoldEdge(data, orders + count) if control else FoldEdge(data + count, orders)
-        if new.data + new.control > 0:
-            self.edges[ends] = new
-        else:
-            self.edges.pop(ends, None)
-        if (old is None) or ends not in self.edges or (old.data > 0) != (new.data > 0):
+        edge = self.edges.get(ends)
+        if edge is None:
+            edge = self.edges[ends] = FoldEdge()
             self.changes += 1
+        was = edge.data > 0
+        if control:
+            edge.control += count
+        else:
+            edge.data += count
+        if edge.data + edge.control <= 0:
+            del self.edges[ends]
+            self.changes += 1
+        elif was != (edge.data > 0):
+            self.changes += 1
+
+
+def _time(node: FoldNode, step: StepView) -> None:
+    if step.started is not None:
+        node.started = step.started if node.started is None else min(node.started, step.started)
+    if step.ended is not None:
+        node.ended = step.ended if node.ended is None else max(node.ended, step.ended)

@@ -100,17 +100,15 @@ class Folding:
 
     def zoom(self, by: int) -> bool:
         """The next rung with more nodes (1) or fewer (-1) that can be drawn; whether there was one."""
-        was, before = self._rung, len(self.nodes)
-        chosen = self._opened, self._shut, self._crossed
-        self._opened = self._shut = self._crossed = frozenset()
-        at = was + by
-        while 0 <= at < len(RUNGS):
-            if self._build(at, LIMIT) and (len(self.nodes) - before) * by > 0:
+        before, chosen = len(self.nodes), (self._rung, self._opened, self._shut, self._crossed)
+        self._opened = self._shut = frozenset()
+        for rung in range(self._rung + by, len(RUNGS) if by > 0 else -1, by):
+            number = self._tried(rung, LIMIT)
+            if number is not None and (number - before) * by > 0:
                 self.auto = False
+                self._make()
                 return True
-            at += by
-        self._opened, self._shut, self._crossed = chosen
-        self._build(was, _ANY)
+        self._rung, self._opened, self._shut, self._crossed = chosen
         return False
 
     def fit(self) -> None:
@@ -169,21 +167,41 @@ class Folding:
         if self._build(self._rung, self._room):
             return
         self.auto, self._opened = True, frozenset()
-        while not self._build(self._rung, self._most) and self._rung:
-            self._rung -= 1
-            self._crossed = frozenset()
+        rung = self._rung
+        while not self._build(rung, self._most):
+            rung -= 1
 
     def _build(self, rung: int, most: int) -> bool:
-        """Fold all steps anew; whether that takes so many nodes at most. The coarsest rung always does."""
-        self._rung = rung
-        while True:
-            choices = Choices(self.rung, self._opened, self._shut, self._crossed, self._windows)
-            self._graph = graph = Folded(self._view, choices)
-            self._made += 1
-            for step in self._view.steps.values():
-                graph.add(step)
-                if len(graph.nodes) > 4 * most and rung:
-                    return False
+        """Fold all steps anew, if that takes so many nodes at most; whether it does. The coarsest rung always does."""
+        if self._tried(rung, most) is None:
+            return False
+        self._make()
+        return True
+
+    def _tried(self, rung: int, most: int) -> int | None:
+        """How many nodes that rung takes; ``None`` for more than ``most``. It becomes the present one."""
+        if rung != self._rung:
+            self._rung, self._crossed = rung, frozenset()
+        most = most if rung else _ANY
+        while True:  # once for each depth in which families turn out to be too large
+            graph = self._filled(full=False, most=4 * most)
+            if graph is None:
+                return None
             if not graph.crossed:
-                return len(graph.nodes) <= most or not rung
+                return len(graph.nodes) if len(graph.nodes) <= most else None
             self._crossed |= graph.crossed
+
+    def _make(self) -> None:
+        graph = self._filled(full=True, most=_ANY * 4)
+        assert graph is not None, "there was no limit"
+        self._graph, self._made = graph, self._made + 1
+
+    def _filled(self, *, full: bool, most: int) -> Folded | None:
+        """The run folded as is chosen now; ``None`` as soon as that takes more than so many nodes."""
+        choices = Choices(self.rung, self._opened, self._shut, self._crossed, self._windows)
+        graph = Folded(self._view, choices, full=full)
+        for step in self._view.steps.values():
+            graph.add(step)
+            if len(graph.nodes) > most:
+                return None
+        return graph

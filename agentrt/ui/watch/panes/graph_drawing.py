@@ -186,10 +186,12 @@ class GraphDrawing:
         return label(node, name, self.now if size != SMALL else None, back=node.id in self._again)
 
     def _style(self, piece: Piece, node: FoldNode, look: Callable[[Look], Style]) -> Style | None:
+        if node.id == self.chosen:
+            return look("strong") + look("cursor")
         style = look(piece.look) if piece.look else None
         if node.id in self._path and piece.look in (None, "strong"):
             style = look("critical")
-        return (style or Style()) + look("cursor") if node.id == self.chosen else style
+        return style
 
 
 def _split(runs: list[CellRun], x: int) -> tuple[list[CellRun], list[CellRun]]:
