@@ -6,6 +6,8 @@ import re
 from html import escape
 from typing import Final
 
+from agentrt.ui.words import cut
+
 _ODD: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
@@ -22,9 +24,9 @@ def html(text: object) -> str:
     return escape(shown(str(text)))
 
 
-def line(text: object) -> str:
-    """The same on one line."""
-    return escape(shown(" ".join(str(text).split())))
+def line(text: object, most: int = 300) -> str:
+    """The same on one line of at most so many characters: names are as long as a program makes them."""
+    return escape(shown(cut(" ".join(str(text).split()), most, "…")))
 
 
 def _sign(found: re.Match[str]) -> str:

@@ -118,8 +118,8 @@ class Gantt:
 
     def _step(self, step: StepView, y: float, *, critical: bool) -> Iterator[str]:
         now = self._report.now
-        words = html(f"{step.id}\n{step.kind}, {step.status}\n{told(self._report.line, step, now)}")
-        yield f'<g data-step="{html(step.id)}"><title>{words}</title>'
+        words = html(f"{cut(step.id, 300)}\n{step.kind}, {step.status}\n{told(self._report.line, step, now)}")
+        yield f'<g data-step="{line(step.id)}"><title>{words}</title>'
         for stage, start, end in self._report.line.stretches(step):
             top, height = _STAGES[stage]
             yield self._bar(f"g-{stage}", start, now if end is None else end, y + top, height)
@@ -128,7 +128,7 @@ class Gantt:
         for moment in self._report.moments_of(step.id):
             x = self._x(moment.at)
             mark = f"M{x:.1f} {y + 3:.1f}l3.5 5h-7z"
-            yield f'<path class="g-mark" d="{mark}"><title>{html(moment.words)}</title></path>'
+            yield f'<path class="g-mark" d="{mark}"><title>{line(moment.words)}</title></path>'
         yield "</g>"
 
     def _bar(self, look: str, start: float, end: float, y: float, height: float) -> str:
@@ -166,7 +166,9 @@ class Gantt:
             for stage, spent in crowd.seconds(self._report.now).items()
             if spent > 0
         )
-        words = f"{' / '.join(row.group.path)}: {row.group.total:,} steps, {most:.3g} at once\nin sum: {seconds}"
+        words = (
+            f"{cut(' / '.join(row.group.path), 300)}: {row.group.total:,} steps, {most:.3g} at once\nin sum: {seconds}"
+        )
         yield f"<g><title>{html(words)}</title>"
         if most > 0:
             yield from _stacked(means, most, y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from heapq import heappop, heappush
 from typing import Final
 
 from agentrt.graph.render.model import Drawing, DrawnEdge, DrawnNode
@@ -10,12 +11,15 @@ from agentrt.graph.template import EdgeKind
 from agentrt.types import StepStatus
 from agentrt.ui.folding import Folding, FoldNode
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.words import called, duration
+from agentrt.ui.words import called, cut, duration
 
 MOST_STEPS: Final = 60
 """Steps up to which each is a box of its own."""
 
 _TOLD: Final[tuple[StepStatus, ...]] = ("running", "failed", "cancelled", "skipped", "pending")
+_LONGEST: Final = 120
+"""Letters of the title."""
+
 Edge = tuple[str, str, EdgeKind]
 
 
@@ -23,8 +27,8 @@ def drawing_of(view: RunView, now: float) -> Drawing:
     """The run's graph."""
     few = view.total <= MOST_STEPS
     nodes, edges = _steps(view, now) if few else _folded(view, now)
-    title = called(view.program, view.inputs)
-    subtitle = "" if few else f"{view.total:,} steps, many of them as one"
+    title = cut(called(view.program, view.inputs), _LONGEST, "…")
+    subtitle = "" if few else f"{view.total:,} steps"
     ordered, edges = acyclic(nodes, edges)
     return Drawing(title, subtitle, tuple(ordered), tuple(DrawnEdge(*edge) for edge in edges), {})
 
@@ -121,20 +125,27 @@ def _lifted(sources: Sequence[str], targets: Sequence[str]) -> tuple[str, str]:
 
 
 def _order(before: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """A number for each name, larger than those before it, but for ways round: an edge that closes one is passed over.
+    """A number for each name, larger than those before it; where there is a way round, the first that is left begins.
 
     Names keep their order where edges allow it.
     """
+    names = list(before)
+    missing = {name: set(sources) - {name} for name, sources in before.items()}
+    after: dict[str, set[str]] = {}
+    for name, sources in missing.items():
+        for source in sources:
+            after.setdefault(source, set()).add(name)
+    place = {name: number for number, name in enumerate(names)}
+    ready = [place[name] for name in names if not missing[name]]
+    waiting = iter(names)
     order: dict[str, int] = {}
-    entered: set[str] = set()
-    for name in before:
-        stack = [(name, False)]
-        while stack:
-            one, left = stack.pop()
-            if left:
-                order[one] = len(order)
-            elif one not in entered:
-                entered.add(one)
-                stack.append((one, True))
-                stack.extend((source, False) for source in reversed(before[one]) if source not in entered)
+    while len(order) < len(names):
+        name = names[heappop(ready)] if ready else next(one for one in waiting if one not in order)
+        if name in order:
+            continue
+        order[name] = len(order)
+        for one in after.get(name, ()):
+            missing[one].discard(name)
+            if not missing[one]:
+                heappush(ready, place[one])
     return order

@@ -34,7 +34,7 @@ def kv_html(report: Report) -> Iterator[str]:
     for engine in kv.engines.values():
         yield from _engine(engine, report.now)
     yield "</div>\n"
-    yield from _contexts(list(kv.contexts.values()), report.now)
+    yield from _contexts(report)
 
 
 def _turns(points: Sequence[TurnPoint], now: float) -> str:
@@ -73,13 +73,15 @@ def _counts(points: Sequence[EnginePoint]) -> Iterator[Curve]:
     yield Curve("loaded, waited for", "a", [(one.at, one.loaded) for one in points])
 
 
-def _contexts(contexts: Sequence[ContextView], now: float) -> Iterator[str]:
+def _contexts(report: Report) -> Iterator[str]:
+    contexts = list(report.kv.contexts.values())
     if not contexts:
         return
     heads = ("Context", "Agent", "Turns", "Tokens", "Cached", "Again", "Device", "Host", "State")
     yield '<h3>Conversations and fixed prompts</h3><div class="scroll"><table><tr>'
     yield "".join(f"<th>{one}" for one in heads)
     shown = sorted(contexts, key=lambda one: -one.prompt)[:MOST_CONTEXTS]
+    own = f"{report.row.id}/"
     for one in shown:
         held = (f"{one.device:,}", f"{one.host:,}") if one.sampled is not None else ("", "")
         cells = (
@@ -90,7 +92,7 @@ def _contexts(contexts: Sequence[ContextView], now: float) -> Iterator[str]:
             *held,
         )
         numbers = "".join(f'<td class="n">{cell}' for cell in cells)
-        yield f"<tr><td>{line(one.name)}<td>{line(one.agent)}{numbers}<td>{_state(one, now)}\n"
+        yield f"<tr><td>{line(one.name.removeprefix(own))}<td>{line(one.agent)}{numbers}<td>{_state(one, report.now)}\n"
     yield "</table></div>\n"
     if len(contexts) > len(shown):
         yield f'<p class="cut">… and {len(contexts) - len(shown):,} more</p>\n'

@@ -29,7 +29,6 @@ _HERE: Final = Path(__file__).parent
 _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
 )
-_LONGEST_INPUT: Final = 2_000
 _NAMES: Final = 8
 
 
@@ -37,7 +36,7 @@ def page_of(report: Report, steps: Sequence[StepView], stories: Mapping[StepId, 
     """The page, piece by piece. ``steps`` are those that are listed, ``stories`` those that are told."""
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     policy = _POLICY.format(b64encode(sha256(script.encode()).digest()).decode())
-    yield from _head(report, policy)
+    yield from _head(report, policy, cutter)
     yield from _facts(report)
     yield from _inputs(report, cutter)
     yield from _graph(report)
@@ -48,7 +47,7 @@ def page_of(report: Report, steps: Sequence[StepView], stories: Mapping[StepId, 
     yield f"<script>{script}</script>\n</body>\n</html>\n"
 
 
-def _head(report: Report, policy: str) -> Iterator[str]:
+def _head(report: Report, policy: str, cutter: Cutter) -> Iterator[str]:
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     view, row = report.view, report.row
     look, sign = STATUS_LOOK[report.status], STATUS_GLYPH[report.status]
@@ -67,7 +66,7 @@ def _head(report: Report, policy: str) -> Iterator[str]:
     )
     if report.live:
         yield f'<p class="running"><b>▶ Still running: this is how it stood after {duration(report.now)}.</b></p>\n'
-    yield from _error(report.error)
+    yield from _error(report.error, cutter)
     links = "".join(f' <a href="#{name}">{word}</a>' for name, word in _parts(report))
     yield f"<nav>{links}</nav></header>\n<main>\n"
 
@@ -78,12 +77,12 @@ def _parts(report: Report) -> list[tuple[str, str]]:
     return [("graph", "Graph"), ("time", "Time"), *asked, ("list", "Steps")] if report.view.total else []
 
 
-def _error(error: Mapping[str, Any] | None) -> Iterator[str]:
+def _error(error: Mapping[str, Any] | None, cutter: Cutter) -> Iterator[str]:
     if error is None:
         return
     story = "\n".join(map(str, error["story"]))
-    yield f'<div class="error"><b class="bad u">✗ {line(error["message"])}</b>'
-    yield f"<pre>{html(story)}</pre></div>\n" if story else "</div>\n"
+    yield f'<div class="error"><b class="bad u">✗ {line(error["message"], 2_000)}</b>'
+    yield f"{cutter.pre(story)}</div>\n" if story else "</div>\n"
 
 
 def _facts(report: Report) -> Iterator[str]:
@@ -140,7 +139,7 @@ def _times(report: Report) -> Iterator[str]:
         yield f'<p class="cut">… {counted(picture.left_out, "line")} left out</p>\n'
     if report.path:
         chain = " → ".join(report.path[:40]) + (" → …" if len(report.path) > 40 else "")
-        yield f'<p class="soft">Critical path: <span class="u">{line(chain)}</span></p>\n'
+        yield f'<p class="soft">Critical path: <span class="u">{line(chain, 4_000)}</span></p>\n'
 
 
 def _steps(report: Report, steps: Sequence[StepView], stories: Mapping[StepId, str]) -> Iterator[str]:

@@ -50,7 +50,7 @@ def trace_of(report: Report) -> Iterator[str]:
 def records(report: Report) -> Iterator[Record]:
     """The events of the trace."""
     tracks, slices = _laid_out(report)
-    name = cut(shown(f"{report.view.program} {report.row.id}"), _LONGEST)
+    name = _name(f"{report.view.program} {report.row.id}")
     yield _named("process_name", name)
     for number, track in enumerate(tracks, 1):
         yield _named("thread_name", track) | {"tid": number}
@@ -77,7 +77,7 @@ def _laid_out(report: Report) -> tuple[list[str], dict[StepId, _Slice]]:
         if step.started is not None and step.kind != "join":
             start = micros(step.started)
             end = micros(report.now if step.ended is None else step.ended)
-            groups.setdefault(_track(step), []).append((start, max(start, end), step))
+            groups.setdefault(_track(step, report.row.id), []).append((start, max(start, end), step))
     names: list[str] = []
     found: list[_Slice] = []
     for name, group in sorted(groups.items(), key=lambda one: min(start for start, _, _ in one[1])):
@@ -91,13 +91,17 @@ def _laid_out(report: Report) -> tuple[list[str], dict[StepId, _Slice]]:
     return names, {one.step.id: one for one in sorted(found, key=lambda one: one.start)}
 
 
-def _track(step: StepView) -> str:
+def _track(step: StepView, run: str) -> str:
     turn = step.turn
     if turn is None:
         name = f"{step.kind} {step.name}"
     else:
-        name = f"{turn.agent or step.name} · {turn.session}" if turn.session else f"{turn.agent or step.name}"
-    return cut(shown(name), _LONGEST)
+        name = (
+            f"{turn.agent or step.name} · {turn.session.removeprefix(f'{run}/')}"
+            if turn.session
+            else f"{turn.agent or step.name}"
+        )
+    return _name(name)
 
 
 def _lanes(spans: Iterable[tuple[int, int, StepView]]) -> Iterator[int]:
@@ -124,10 +128,9 @@ def _slice(report: Report, one: _Slice) -> Iterator[Record]:
     """A step, and inside it its phases."""
     step = one.step
     place = {"pid": _RUN, "tid": one.track}
-    label = shown(step.id.rpartition("/")[2])
     yield {
         "ph": "X",
-        "name": cut(label, _LONGEST),
+        "name": _name(step.id.rpartition("/")[2]),
         "cat": step.kind,
         "ts": one.start,
         "dur": one.end - one.start,
@@ -219,7 +222,7 @@ def _cache(report: Report) -> Iterator[Record]:
 
 
 def _tiers(engine: EngineView) -> Iterator[Record]:
-    name = cut(shown(engine.model), _LONGEST)
+    name = _name(engine.model)
     for point in engine.series.points:
         held = {"in use": point.locked, "kept": point.kept, "evictable": point.evictable}
         yield _counter(f"KV device tier, {name}", micros(point.at), held)
@@ -229,6 +232,10 @@ def _tiers(engine: EngineView) -> Iterator[Record]:
 
 def _counter(name: str, ts: int, values: Mapping[str, float]) -> Record:
     return {"ph": "C", "name": name, "ts": ts, "pid": _RUN, "args": dict(values)}
+
+
+def _name(text: str) -> str:
+    return shown(cut(" ".join(text.split()), _LONGEST, "…"))
 
 
 def micros(at: float) -> int:

@@ -68,6 +68,12 @@ class Report:
             case RunResumed():
                 self.moments.append(Moment(event.at, None, "another process goes on with the run"))
 
+    def settle(self, wall: float) -> None:
+        """All events were taken in, and it is ``wall`` by the time of day."""
+        self.now = max(self.view.last, wall - self.view.wall) if self.live else self.view.last
+        self.line.update()
+        self.path = critical_path(self.view)
+
     def moments_of(self, step: StepId) -> list[Moment]:
         """What happened to one step."""
         return [moment for moment in self.moments if moment.step == step]
@@ -84,11 +90,7 @@ async def read(connection: AsyncConnection, row: RunRow, owner: OwnerRow | None,
         last = _newest_end(entries, last)
         for one in event:
             report.apply(one)
-    report.now = report.view.last
-    if report.live:
-        report.now = max(report.now, wall - report.view.wall)
-    report.line.update()
-    report.path = critical_path(report.view)
+    report.settle(wall)
     await _read_end(connection, report, last, owner)
     return report
 

@@ -52,7 +52,7 @@ async def _told(
     room = ROOM
     kept: dict[StepId, str] = {}
     for step in wanted:
-        room -= len(found.get(step.id, ""))
+        room -= len(found.get(step.id, "").encode())
         if step.id in found and room > 0:
             kept[step.id] = found[step.id]
     return kept

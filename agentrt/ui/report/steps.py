@@ -33,7 +33,7 @@ MOST_TOLD: Final = 300
 """Steps of which all is told."""
 
 ROOM: Final = 2_400_000
-"""Characters that the stories take together."""
+"""Bytes that the stories take together."""
 
 _SHORTEST: Final = 1_500
 _LONGEST: Final = 30_000
@@ -122,7 +122,7 @@ def lines(report: Report, steps: Sequence[StepView], stories: Mapping[StepId, st
     path = set(report.path)
     for number, step in enumerate(steps):
         look = "step critical" if step.id in path else "step"
-        data = f'id="s{number}" data-id="{html(step.id)}"{_numbers(report, step)}'
+        data = f'id="s{number}" data-id="{line(step.id)}"{_numbers(report, step)}'
         row = _row(report, step)
         story = stories.get(step.id)
         if story is None:
@@ -183,7 +183,7 @@ def story_html(report: Report, step: StepView, story: StepStory, cutter: Cutter)
         _prompt(report, step, story, cutter),
         _output(step, story, cutter),
         _attempts(attempts_of(step, story), cutter),
-        (f"<p>{duration(edit.at)}: {line(edit.words)}</p>" for edit in edits_of(story)),
+        (f"<p>{duration(edit.at)}: {line(edit.words, 1_000)}</p>" for edit in edits_of(story)),
         _hints(story),
     )
     return "".join(piece for part in parts for piece in part)
@@ -192,7 +192,7 @@ def story_html(report: Report, step: StepView, story: StepStory, cutter: Cutter)
 def _failed(step: StepView, story: StepStory, cutter: Cutter) -> Iterator[str]:
     failures = failures_of(story)
     if not failures and step.error:
-        yield f'<div class="error"><b class="u">{line(step.error)}</b></div>'
+        yield f'<div class="error"><b class="u">{line(step.error, 1_000)}</b></div>'
     for failure in failures:
         because = "because of " if failure.depth else ""
         notes = cutter.pre("\n".join(failure.notes)) if failure.notes else ""
@@ -241,7 +241,7 @@ def _prompt(report: Report, step: StepView, story: StepStory, cutter: Cutter) ->
         yield _message(message, cutter)
     names = ", ".join(str(tool.get("name")) for tool in story.tools)
     if names:
-        yield f'<p class="soft">tools offered: {line(names)}</p>'
+        yield f'<p class="soft">tools offered: {line(names, 1_000)}</p>'
 
 
 def _message(message: Sent, cutter: Cutter) -> str:
