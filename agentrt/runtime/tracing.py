@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from agentrt.errors import ConfigError
 
 if TYPE_CHECKING:
+    from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
 
@@ -43,11 +44,8 @@ def observers(seconds: float = 0.0, environ: Mapping[str, str] = os.environ) -> 
     ``seconds`` is what the run's clock says already, of one that goes on. ``environ`` says whether the spans may hold
     what models and tools were told: ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT``.
     """
-    trace = sys.modules.get("opentelemetry.trace")
-    if trace is None:  # who has installed a provider has imported it
-        return ()
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)):
+    provider = _installed()
+    if provider is None:
         return ()
     from agentrt.runtime.spans import RunSpans
 
@@ -63,7 +61,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
     it is asked for and cannot be: OpenTelemetry's SDK is not installed, or the exporter is none that we know.
     """
     exporter = _asked_for(environ)
-    if exporter is None:
+    if exporter is None or _installed() is not None:
         yield
         return
     provider = _provider(exporter, environ)
@@ -80,6 +78,15 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
         if late or quiet.first:
             why = quiet.first or f"no answer within {FLUSH_S:g} s"
             _log.warning("tracing: not all spans could be delivered by exporter %r: %s", exporter, why)
+
+
+def _installed() -> trace.TracerProvider | None:
+    """The tracer provider of this process; who has installed one has imported OpenTelemetry."""
+    api = sys.modules.get("opentelemetry.trace")
+    if api is None:
+        return None
+    provider: trace.TracerProvider = api.get_tracer_provider()
+    return None if isinstance(provider, (api.ProxyTracerProvider, api.NoOpTracerProvider)) else provider
 
 
 def _asked_for(environ: Mapping[str, str]) -> str | None:

@@ -350,6 +350,20 @@ def test_a_program_with_a_provider_of_its_own_needs_nothing_else() -> None:
     assert asked == "shout False\ninvoke_workflow greet True"
 
 
+def test_a_provider_that_is_there_is_not_exchanged_for_the_environment_s() -> None:
+    """Started under a launcher that has set up tracing, the command line leaves it as it is."""
+    code = """
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from agentrt.runtime.tracing import from_environment
+    provider = TracerProvider()
+    trace.set_tracer_provider(provider)
+    with from_environment({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}):
+        print(trace.get_tracer_provider() is provider)
+    """
+    assert in_a_process(code) == "True"
+
+
 def test_a_run_that_is_not_traced_imports_nothing_of_opentelemetry() -> None:
     """Off is off."""
     code = (
