@@ -68,7 +68,8 @@ def timings_of(step: StepView, attempts: Sequence[Attempt], view: RunView, now: 
 
 
 def _all(step: StepView, attempts: Sequence[Attempt], view: RunView, end: float) -> Iterator[Stretch]:
-    start = end if step.started is None else step.started
+    tried = [one.began for one in attempts if one.began is not None]  # before a resume, too
+    start = min([end if step.started is None else step.started, *tried])
     ready = min(start, _inputs_there(step, view))
     yield Stretch("waiting", step.added, ready)
     yield Stretch("queued", ready, start)

@@ -400,6 +400,16 @@ def test_a_turn_that_runs_is_told_up_to_now(story: Story) -> None:
     assert (timings.first_token, timings.rate) == (None, None)
 
 
+def test_what_was_broken_off_is_part_of_the_time(story: Story) -> None:
+    """A step that was resumed began when its first attempt did."""
+    story.add("a#1", kind="question").start("a#1", at=5.0)
+    step = story.view.steps[StepId("a#1")]
+    attempts = attempts_of(step, told(("begun", 1.0, {}), ("begun", 5.0, {"attempt": 2})))
+    timings = timings_of(step, attempts, story.view, 6.0)
+    assert timings.totals() == {"queued": 1.0, "asking": 5.0}
+    assert timings.seconds == 6.0
+
+
 def test_a_step_that_has_not_started_only_waits(story: Story) -> None:
     """As long as an input is missing nothing else is told."""
     story.add("f#1").start("f#1").add("a#1", inputs=["f#1"])

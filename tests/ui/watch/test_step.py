@@ -525,8 +525,13 @@ async def test_a_long_prompt_does_not_hold_up_the_screen(story: Story, text: str
     async with opened(story, source) as (app, pilot):
         pane = app.step.text.pane
         worst = 0.0
-        acts: list[Callable[[], None]] = [pane.end, partial(pane.search, "nowhere"), pane.toggle_wrap]
-        for act in (partial(app.step.go, "Prompt"), *acts):
+        acts: list[Callable[[], None]] = [
+            partial(app.step.go, "Prompt"),
+            pane.end,
+            partial(pane.search, "nowhere"),
+            pane.toggle_wrap,
+        ]
+        for act in acts:
             began = time.perf_counter()
             act()
             worst = max(worst, time.perf_counter() - began)
@@ -536,6 +541,28 @@ async def test_a_long_prompt_does_not_hold_up_the_screen(story: Story, text: str
         for number in range(24):
             pane.render_line(number)
         assert time.perf_counter() - began < 0.5
+
+
+class Slow(Clock):
+    """A clock by which everything takes a tenth of a second."""
+
+    def __call__(self) -> float:
+        self.now += 0.1
+        return self.now
+
+
+async def test_what_is_slow_to_draw_is_drawn_less_often(story: Story) -> None:
+    """A text that is slow to lay out leaves the keyboard its time, and is drawn by itself when that has passed."""
+    source, clock = Telling(), Slow()
+    story.add("a#1").start("a#1")
+    async with opened(story, source, clock=clock) as (app, pilot):
+        await part(app, pilot, "Output")
+        story.text("a#1", "some words")
+        await again(app, pilot)
+        assert "some words" not in app.picture()
+        clock.now += 100.0
+        await again(app, pilot)
+        assert "some words" in app.picture()
 
 
 @given(text=st.text(max_size=300), width=st.integers(8, 40))

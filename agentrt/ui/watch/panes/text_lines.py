@@ -109,8 +109,11 @@ class Layout:
 
     def _broken(self, width: int) -> Iterator[Row]:
         for number, line in enumerate(self.lines):
-            start = 0
-            for end in breaks(line.text, max(8, width - line.indent)):
+            room, start = max(8, width - line.indent), 0
+            if 2 * len(line.text) <= room:  # it fits, however wide its characters are
+                yield Row(number, 0, len(line.text))
+                continue
+            for end in breaks(line.text, room):
                 yield Row(number, start, end)
                 start = end
 

@@ -256,7 +256,7 @@ def attempts_lines(step: StepView, story: StepStory, now: float) -> list[Line]:
     lines: list[Line] = []
     for attempt in attempts_of(step, story):
         lines += _attempt(attempt, now)
-    failures = failures_of(story)
+    failures = failures_of(story) if step.finished else []
     if failures:
         lines += [Line(), heading("why it failed")]
     for number, failure in enumerate(failures):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar, Final, cast
 
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -17,7 +18,7 @@ from agentrt.errors import JournalError
 from agentrt.types import StepId
 from agentrt.ui.model import StepView
 from agentrt.ui.prompts import turns_of
-from agentrt.ui.watch.glyphs import KIND_GLYPH, status_look, status_sign
+from agentrt.ui.watch.glyphs import KIND_GLYPH, Look, status_look, status_sign
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
 from agentrt.ui.watch.panes.prompt import ABOUT
 from agentrt.ui.watch.panes.text_lines import Line
@@ -32,6 +33,10 @@ from agentrt.ui.words import one_line, tokens
 OPEN_S: Final = 0.5
 FINISHED_S: Final = 5.0
 """Seconds between two readings of a step's story: while it runs, and after that, when only hints may still come."""
+
+SLOW_S: Final = 0.005
+REST: Final = 30
+"""A text that takes longer than this to lay out, as it is long, is drawn anew after so many times as long only."""
 
 
 class Rereading:
@@ -58,6 +63,28 @@ class Rereading:
     def forget(self) -> None:
         """It is to be read at once: it is another step's."""
         self._known = None
+
+
+class StepHead(Static):
+    """Two lines: the step and how it stands; what it took, and whom it asks."""
+
+    def tell(self, step: StepView | None, watched: Watched, look: Callable[[Look], Style]) -> None:
+        """Say it of a step; nothing of one that is not there."""
+        head = Text(no_wrap=True, overflow="ellipsis")
+        if step is not None:
+            head.append(f"{status_sign(step.status, step.kind)} ", look(status_look(step.status, step.kind)))
+            head.append(f"{KIND_GLYPH[step.kind]} {one_line(step.id)}", look("strong"))
+            head.append(f"  {step.kind}  {state_words(step, watched.view, watched.now)}\n")
+            head.append(one_line(" · ".join(_facts(step))), look("quiet"))
+        self.update(head)
+
+
+def _facts(step: StepView) -> list[str]:
+    turn = step.turn
+    if turn is None:
+        return [f"called at {moment(step.added)}" + (f" by {step.parent}" if step.parent else "")]
+    session = f" ({turn.session.rpartition('/')[2]})" if turn.session else ""
+    return [*filter(None, [tokens(step.usage)]), f"agent {turn.agent}{session}, model {turn.model}"]
 
 
 class PartTab(Static):
@@ -101,6 +128,8 @@ class StepScreen(WatchScreen):
         self._stories = 0
         self._problem = ""
         self._watched: Watched | None = None
+        self._clock = clock
+        self._rests = 0.0
         self._rereading = Rereading(clock)
         self._reading = self._waits = False
         self._drawn: object = None
@@ -108,7 +137,7 @@ class StepScreen(WatchScreen):
 
     def body(self) -> ComposeResult:
         """Two lines about the step, the names of the parts, the part."""
-        yield Static(id="step-head", markup=False)
+        yield StepHead(id="step-head", markup=False)
         with Horizontal(id="parts"):
             for part in PARTS:
                 yield PartTab(part)
@@ -144,9 +173,14 @@ class StepScreen(WatchScreen):
             self._reading = True
             self._rereading.read(watched.version, finished=step.finished)
             self.run_worker(self._read(watched, self.step), group="story")
-        elif not self._waits:
+        else:
+            self._wait(due)
+
+    def _wait(self, seconds: float) -> None:
+        """Show again by itself then; one timer is enough, as it starts the next one."""
+        if not self._waits:
             self._waits = True
-            self.set_timer(due, self._waited)
+            self.set_timer(seconds, self._waited)
 
     def _waited(self) -> None:
         self._waits = False
@@ -170,18 +204,24 @@ class StepScreen(WatchScreen):
 
     def _draw(self, watched: Watched) -> None:
         step, now = self._view, watched.now
-        self.query_one("#step-head", Static).update(self._head(step, watched))
+        self.query_one(StepHead).tell(step, watched, self.text.pane.look)
         for tab in self.query(PartTab):
             tab.set_class(tab.part == self.part, "shown")
         depends = None if step is None else part_key(self.part, step, watched.version, now)
         key = (self.step, self.part, self._stories, self._problem, depends)
         if key == self._drawn:
             return
+        began = self._clock()
+        if began < self._rests and not self._fresh:
+            self._wait(self._rests - began)
+            return
         self._drawn = key
         follow = self.part == "Output" and step is not None and not (step.finished and self._fresh)
         self.text.pane.put(self._lines(step, watched), follow=follow, top=self._fresh)
         self.text.count()
         self._fresh = self._story is None
+        took = self._clock() - began
+        self._rests = began + REST * took if took > SLOW_S else 0.0
 
     def _lines(self, step: StepView | None, watched: Watched) -> list[Line]:
         if step is None:
@@ -190,23 +230,6 @@ class StepScreen(WatchScreen):
         if self._story is None:
             return problem or [Line("Reading ...", "quiet", aside=True)]
         return [*problem, *part_lines(self.part, step, self._story, watched.view, watched.now)]
-
-    def _head(self, step: StepView | None, watched: Watched) -> Text:
-        head = Text(no_wrap=True, overflow="ellipsis")
-        if step is None:
-            return head
-        look = self.text.pane.look
-        head.append(f"{status_sign(step.status, step.kind)} ", look(status_look(step.status, step.kind)))
-        head.append(f"{KIND_GLYPH[step.kind]} {one_line(step.id)}", look("strong"))
-        head.append(f"  {step.kind}  {state_words(step, watched.view, watched.now)}\n")
-        facts = [tokens(step.usage)] if step.usage.prompt else []
-        if step.turn is not None:
-            session = f" ({step.turn.session.rpartition('/')[2]})" if step.turn.session else ""
-            facts.append(f"agent {step.turn.agent}{session}, model {step.turn.model}")
-        if not facts:
-            facts.append(f"called at {moment(step.added)}" + (f" by {step.parent}" if step.parent else ""))
-        head.append(one_line(" · ".join(facts)), look("quiet"))
-        return head
 
     # -- keys --------------------------------------------------------------------------------------------------------
 
