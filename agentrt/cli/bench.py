@@ -12,6 +12,7 @@ BENCHMARKS: Final = {
     "overhead": "what the runtime adds to 1,000 steps that do nothing, beside other runtimes",
     "engine": "warm against cold prompts, decode speed and batching on the engine",
     "kv": "what hints and admission are worth: agent programs on stock engines and ours in turns",
+    "watch": "what it costs to watch a run, how fast the screens answer, and whether the run notices",
 }
 """Name and what it measures; the module ``agentrt.benchmarks.NAME`` has ``add_arguments`` and ``run``."""
 
