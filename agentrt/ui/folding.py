@@ -100,6 +100,7 @@ class Folding:
 
     def zoom(self, by: int) -> bool:
         """The next rung with more nodes (1) or fewer (-1) that can be drawn; whether there was one."""
+        self.update()
         before, chosen = len(self.nodes), (self._rung, self._opened, self._shut, self._crossed)
         self._opened = self._shut = frozenset()
         for rung in range(self._rung + by, len(RUNGS) if by > 0 else -1, by):
@@ -113,12 +114,14 @@ class Folding:
 
     def fit(self) -> None:
         """The finest rung that fits, as at first."""
+        self.update()
         self.auto, self._rung = True, len(RUNGS) - 1
         self._opened = self._shut = self._crossed = frozenset()
         self._fold()
 
     def toggle(self, node: str) -> bool:
         """Open a group or a closed step, close an open step, move a window on; whether there was anything to do."""
+        self.update()
         found = self.nodes.get(node)
         if found is None or found.part == "rest" or (found.step is not None and not found.step.children):
             return False
@@ -133,6 +136,7 @@ class Folding:
 
     def fold(self, node: str) -> str | None:
         """Make one node of a node's family, or close what holds it; the node that shows it then, if any other."""
+        self.update()
         found = self.nodes.get(node)
         if found is None:
             return None
@@ -149,6 +153,7 @@ class Folding:
 
     def reveal(self, step: StepId) -> bool:
         """Move the window on the step's family so that the step is in it; whether that moved anything."""
+        self.update()
         node = self.node_of(step)
         if node is None or node.part not in ("before", "after"):
             return False

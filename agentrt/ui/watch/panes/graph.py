@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.text import Text
 from textual import events
@@ -18,7 +18,7 @@ from agentrt.ui.watch.panes.graph_moves import Direction, at, neighbour
 from agentrt.ui.watch.watched import Watched
 from agentrt.ui.words import counted
 
-MARGIN = 8
+MARGIN: Final = 8
 """The columns kept visible beside what is scrolled to, where there is room."""
 
 
@@ -58,15 +58,15 @@ class GraphPane(Pane):
         """Take over what has changed in the run."""
         drawing = self.drawing
         if drawing is None or drawing.view is not watched.view:
-            drawing = self.drawing = GraphDrawing(watched.view)
-            self.following, self._step = True, None
+            drawing = self.drawing = GraphDrawing(watched.view, drawing)
+            self._step = None
         self._live = watched.live
         drawing.now = watched.now
         self._redraw()
         if watched.selected != self._step or (drawing.chosen is None and watched.selected):
             self._step = watched.selected
             drawing.choose(self._step)
-            drawing.mark()
+            self._redraw()
             self._to_chosen()
         if self.following and watched.live:
             self._to_front(drawing)
@@ -94,6 +94,10 @@ class GraphPane(Pane):
         self.drawing.room = self.scrollable_content_region.width
         self.drawing.update()
         self.resize_to(self.drawing.width or len(self._nothing), self.drawing.picture.height or 1)
+
+    def on_resize(self) -> None:
+        """Whether a smaller size fits depends on the room."""
+        self._redraw()
 
     # -- scrolling ---------------------------------------------------------------------------------------------------
 

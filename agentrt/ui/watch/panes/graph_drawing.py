@@ -39,16 +39,17 @@ class GraphDrawing:
     """The drawing of one run. ``chosen`` is the id of the node that a person has chosen; its edges are drawn heavy.
 
     With ``critical``, it is the critical path whose edges are. ``wanted`` is the size that somebody asked for, ``room``
-    the columns that can be seen at once, ``now`` the moment that is shown, in seconds since the run began.
+    the columns that can be seen at once, ``now`` the moment that is shown, in seconds since the run began. What was
+    asked of the drawing ``like`` is asked of this one.
     """
 
-    def __init__(self, view: RunView) -> None:
+    def __init__(self, view: RunView, like: GraphDrawing | None = None) -> None:
         self.view = view
         self.folding = Folding(view)
         self.picture: CellPicture = draw_cells((), ())
         self.chosen: str | None = None
-        self.critical = False
-        self.wanted: int | None = None
+        self.critical = like is not None and like.critical
+        self.wanted: int | None = None if like is None else like.wanted
         self.room = 0
         self.now = 0.0
         self._fitting = NORMAL
@@ -78,6 +79,8 @@ class GraphDrawing:
 
     def choose(self, step: StepId | None) -> None:
         """Choose the node that shows a step, unless that is chosen already."""
+        if step:
+            self.folding.reveal(step)
         node = self.folding.node_of(step) if step else None
         self.chosen = node.id if node else None
 
