@@ -17,6 +17,9 @@ SIZE: Final = 256
 KEEP: Final = 16
 """Pages that are kept."""
 
+MOST: Final = 4_000
+"""Characters of a line that are kept; all of a text is on the Step screen."""
+
 PAUSE: Final = 4.0
 """How many times as long as a count took the next one is put off: whoever searches a long log is no burden to it."""
 
@@ -68,6 +71,8 @@ class Pages:
 
 class Reading:
     """Has lines counted and loaded in the background, one thing of each at a time.
+
+    Texts come without what steers terminals.
 
     ``work`` starts a coroutine; ``grown`` is called when the number of lines is known anew, or ``problem`` says why it
     is not; ``came`` with lines that were loaded.
@@ -160,6 +165,7 @@ class Reading:
             return False
         if source is not self._source or find != self.pages.find:
             return True  # of what was shown before: what is shown now is loaded next
+        lines = [line._replace(text=one_line(line.text[:MOST])) for line in lines]
         if not self.pages.put(page, lines, find):
             return False  # there are fewer than were counted
         self._came(lines)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollUp
+from textual.widgets import Static
 
+from agentrt import program, step
 from agentrt.errors import JournalError
 from agentrt.events import Event
+from agentrt.runtime import Runtime
+from agentrt.store import Journal
 from agentrt.types import RunId, StepId
+from agentrt.ui.watch.acting import ActingApp
 from agentrt.ui.watch.messages import StepChosen, StepOpened
 from agentrt.ui.watch.pages import Pages
 from agentrt.ui.watch.panes.log import LogPane, sign_of
@@ -293,3 +299,46 @@ async def test_a_journal_that_cannot_be_read_is_tried_again() -> None:
         await app.grow()
         assert app.pane.reading.problem == ""
         assert "line 149 " in app.rows()[-1]
+
+
+# -- the screen ------------------------------------------------------------------------------------------------------
+
+
+@program
+async def otters() -> str:
+    return await swim()
+
+
+@step
+async def swim() -> str:
+    return "an otter swims"
+
+
+async def test_the_screen_filters_and_says_where_one_is(tmp_path: Path) -> None:
+    """``/`` filters as it is typed, enter keeps the filter, esc takes it away, and a second esc leaves."""
+    async with Runtime({}, journal=tmp_path / "runs.db", estimates=None) as runtime:
+        run = (await runtime.run(otters)).id
+    async with Journal(tmp_path / "runs.db") as journal:
+        app = ActingApp(journal, run)
+
+        def place() -> str:
+            found = app.screen.query("#log-place")
+            return str(found.first(Static).content) if found else ""
+
+        async with app.run_test(size=(80, 24)) as pilot:
+            while app.watched is None or not app.watched.view.ended:
+                await pilot.pause(0.02)
+            await pilot.press("4")
+            while "line 3 of 3" not in place():
+                await pilot.pause(0.02)
+            await pilot.press("slash", *"SWIMS")
+            while "2 lines with 'SWIMS'" not in place():
+                await pilot.pause(0.02)
+            await pilot.press("enter")
+            assert isinstance(app.focused, LogPane)
+            await pilot.press("escape")
+            while "line 3 of 3" not in place():
+                await pilot.pause(0.02)
+            await pilot.press("escape")
+            while app.current_mode != "runs":
+                await pilot.pause(0.02)

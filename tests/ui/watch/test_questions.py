@@ -17,6 +17,7 @@ from agentrt import approve, ask, choose, fill, program
 from agentrt.runtime import Question, Runtime
 from agentrt.store import Journal
 from agentrt.types import RunId, StepId
+from agentrt.ui.watch.acting import ActingApp
 from agentrt.ui.watch.actions import READ_ONLY, Actions
 from agentrt.ui.watch.answers import WHOLE, read, slots
 from agentrt.ui.watch.panes.answering import AnswerForm
@@ -292,3 +293,23 @@ async def test_nobody_asked_is_said(journal: Journal, begin: Begin) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await asking(app, pilot, 0)
         assert str(app.query_one("#questions", OptionList).get_option_at_index(0).prompt) == "Nobody is asked anything"
+
+
+# -- in the app ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_leads_to_the_questions_from_anywhere(journal: Journal, begin: Begin) -> None:
+    """Their number stands beside the tab; ``a`` shows them, and from there goes to the form."""
+    run = begin(deploy)
+    app = ActingApp(journal, run.id)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.watched is not None and app.watched.view.asking)
+        app.paint()
+        assert any("5 Questions (1)" in str(tab.content) for tab in app.screen.query(".tab").results(Static))
+        await pilot.press("a")
+        await until(pilot, lambda: app.current_mode == "questions" and app.screen.query(AnswerForm))
+        await pilot.press("a")
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "no")
+        await pilot.press("y", "enter")
+        assert (await run).output == "deployed"
+        await until(pilot, lambda: not app.screen.query(AnswerForm))

@@ -20,9 +20,6 @@ from agentrt.ui.watch.sources.base import LogLine
 from agentrt.ui.watch.watched import Watched
 from agentrt.ui.words import one_line
 
-MOST: Final = 4_000
-"""Characters of a line that can be scrolled to; all of a text is on the Step screen."""
-
 _BEGIN: Final = 12
 """Columns before the step: time and sign."""
 
@@ -50,11 +47,6 @@ def sign_of(line: LogLine) -> tuple[str, Look]:
             if word in STATUS_GLYPH:
                 return STATUS_GLYPH[word], STATUS_LOOK[word]
     return SIGNS.get(line.kind, ("·", "quiet"))
-
-
-def said(line: LogLine) -> str:
-    """What a line tells, as much of it as is shown."""
-    return one_line(line.text[:MOST])
 
 
 class LogPane(Pane):
@@ -140,7 +132,7 @@ class LogPane(Pane):
         text.append(f"{sign} ", self.look(look))
         mine = line.step == self._chosen
         text.append(f"{set_cell_size(one_line(step), wide)} ", self.look("accent") if mine else "")
-        text.append(said(line), self.look(look) if look in ("failed", "warning") else "")
+        text.append(line.text, self.look(look) if look in ("failed", "warning") else "")
         return text
 
     @property
@@ -175,7 +167,7 @@ class LogPane(Pane):
 
     def _came(self, lines: Sequence[LogLine]) -> None:
         """Lines were loaded."""
-        widest = max((cell_len(said(line)) for line in lines), default=0)
+        widest = max((cell_len(line.text) for line in lines), default=0)
         if widest > self._widest:
             self._widest = widest
             self.resize_to(_BEGIN + self._step_width + 1 + widest, self.pages.count)

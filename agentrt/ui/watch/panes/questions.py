@@ -110,6 +110,9 @@ class QuestionsPane(Vertical):
         if actions is None or self._watched is None:
             await self._take([], "the questions of this run cannot be read from here")
             return
+        if not self._open and not self._watched.view.asking:
+            await self._take([], "Nobody is asked anything")
+            return
         try:
             found = await actions.questions(self._watched.state.id)
         except JournalError as error:  # tried again with the next change
