@@ -321,12 +321,14 @@ def _edit_words(data: Mapping[str, Any]) -> str:
 
 def hints_of(story: StepStory) -> list[HintLine]:
     """What the engine was told of the step's context, the oldest first."""
-    return [HintLine(at, _about(wire), tuple(_hint_words(wire))) for at, wire in story.hints]
+    run = next((str(entry["run"]) for entry in story.entries if "run" in entry), "")
+    return [HintLine(at, _about(wire, run), tuple(_hint_words(wire))) for at, wire in story.hints]
 
 
-def _about(wire: Mapping[str, Any]) -> str:
+def _about(wire: Mapping[str, Any], run: str) -> str:
+    """Whom it is about, without the name of the run that is looked at anyway."""
     kind, name, *programs = wire["subject"]
-    return " of ".join([f"{kind} {name}", *filter(None, programs)])
+    return " of ".join([f"{kind} {name.removeprefix(f'{run}/')}", *(one for one in programs if one and one != run)])
 
 
 def _hint_words(wire: Mapping[str, Any]) -> Iterator[str]:
@@ -339,7 +341,7 @@ def _hint_words(wire: Mapping[str, Any]) -> Iterator[str]:
     if steps is not None:
         yield "needed by the next step" if steps == 0 else f"{steps} step{'' if steps == 1 else 's'} to execution"
     if left is not None:
-        yield f"{left:.3g} s left"
+        yield f"{left:.3g} s left" if left else "needed now"
     if wire.get("tool"):
         yield f"waits for {wire['tool']}, for {wire.get('elapsed', 0.0):.3g} s now"
     if wire.get("priority"):

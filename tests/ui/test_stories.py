@@ -354,6 +354,10 @@ def test_hints_are_told_in_words() -> None:
         "load it now", "2 steps to execution", "4.25 s left", "waits for search, for 1.5 s now", "priority 1",
         "holds for 60 s",
     )  # fmt: skip
+    own = {"subject": ["session", "run-1/writer~1"], "remaining": 0.0}
+    assert hints_of(told(hints=[(1.0, own)]))[0][1:] == ("session run-1/writer~1", ("needed now",))
+    within = told(hints=[(1.0, own)])._replace(entries=[{"seq": 1, "kind": "begun", "at": 0.0, "run": "run-1"}])
+    assert hints_of(within)[0].about == "session writer~1"
     assert last == (2.0, "agent writer of report", ("ended: it never comes back", "fixed prompt of 1,200 tokens"))
 
 

@@ -341,7 +341,7 @@ async def test_finding(story: Story) -> None:
         assert isinstance(app.told[-1], Notice)
         await pilot.press("slash", *"OTTER")
         assert "1 of 4" in app.picture()
-        assert len(pane.matches) == 4
+        assert len(pane.finding.matches) == 4
         await pilot.press("enter", "n")
         assert "line 50 otter" in app.picture()
         await pilot.press("n", "n", "n")
@@ -349,7 +349,7 @@ async def test_finding(story: Story) -> None:
         await pilot.press("N")
         assert "line 150 otter" in app.picture()
         await pilot.press("escape")
-        assert (pane.matches, app.left, app.focused) == ([], 0, pane)
+        assert (pane.finding.matches, app.left, app.focused) == ([], 0, pane)
         await pilot.press("slash", *"nowhere")
         assert "not found" in app.picture()
         await pilot.press("escape", "slash", "enter", "escape")
@@ -529,7 +529,7 @@ async def test_a_long_prompt_does_not_hold_up_the_screen(story: Story, text: str
             partial(app.step.go, "Prompt"),
             pane.end,
             partial(pane.search, "nowhere"),
-            pane.toggle_wrap,
+            pane.action_toggle_wrap,
         ]
         for act in acts:
             began = time.perf_counter()

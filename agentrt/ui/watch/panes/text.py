@@ -8,11 +8,12 @@ from typing import ClassVar, Final
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from agentrt.ui.watch.glyphs import Look
-from agentrt.ui.watch.messages import StepOpened
+from agentrt.ui.watch.messages import Notice, StepOpened
 from agentrt.ui.watch.panes.base import Pane
-from agentrt.ui.watch.panes.text_lines import UNWRAPPED, Layout, Line, Match, find
+from agentrt.ui.watch.panes.text_lines import UNWRAPPED, Finding, Layout, Line
 from agentrt.ui.watch.watched import Watched
 
 MARGIN: Final = 2
@@ -20,6 +21,14 @@ MARGIN: Final = 2
 
 _AT_ONCE: Final = 100_000
 """Characters that are wrapped before the keyboard is looked at again: some milliseconds."""
+
+
+class FindAsked(Message):
+    """Something is to be looked for."""
+
+
+class MatchShown(Message):
+    """Another match is shown than before."""
 
 
 class TextPane(Pane):
@@ -31,16 +40,17 @@ class TextPane(Pane):
         Binding("m", "mark(1)", "mark the next step that is named", show=False),
         Binding("M", "mark(-1)", "mark the step that is named before", show=False),
         Binding("enter", "open", "open the marked step", show=False),
+        Binding("slash", "find", "find", key_display="/"),
+        Binding("n", "match(1)", "next match", show=False),
+        Binding("N", "match(-1)", "match before", show=False),
+        Binding("w", "toggle_wrap", "wrap"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self.wrapped = True
-        self.wanted = ""
-        self.matches: list[Match] = []
-        self.current = 0
+        self.finding = Finding()
         self.marked: int | None = None
-        self._by_line: dict[int, list[int]] = {}
         self._lines: Sequence[Line] = ()
         self._layout = Layout((), 1)
         self._more_comes = False
@@ -74,7 +84,7 @@ class TextPane(Pane):
         """Have that row at the top: also where it is just now that there is something to scroll."""
         self.scroll_to(0, row, animate=False, force=True)
 
-    def toggle_wrap(self) -> None:
+    def action_toggle_wrap(self) -> None:
         """Break lines at the width of the pane, or do not; the line at the top stays there."""
         self.wrapped = not self.wrapped
         self._lay_again()
@@ -135,9 +145,8 @@ class TextPane(Pane):
             self._stylize(drawn, name, max(start, row.start) + shift, min(end, row.end) + shift)
         if row.line == self.marked:
             self._stylize(drawn, "cursor", row.start + shift, row.end + shift)
-        for at in self._by_line.get(row.line, ()):
-            match = self.matches[at]
-            name = "cursor" if at == self.current else "warning"
+        for match, current in self.finding.in_line(row.line):
+            name = "cursor" if current else "warning"
             self._stylize(drawn, name, max(match.start, row.start) + shift, min(match.end, row.end) + shift)
         return drawn
 
@@ -154,20 +163,34 @@ class TextPane(Pane):
 
     def search(self, wanted: str) -> None:
         """Mark where a text occurs, and go to the first place at or below what is seen."""
-        self.wanted = wanted
+        self.finding.wanted = wanted
         self._search()
-        if self.matches:
-            top = self._layout.rows[min(self.scroll_offset.y, len(self._layout.rows) - 1)]
-            below = (number for number, one in enumerate(self.matches) if (one.line, one.end) > (top.line, top.start))
-            self.go_to(next(below, 0))
+        if self.finding.matches:
+            self.go_to(self.finding.below(self._layout.rows[min(self.scroll_offset.y, len(self._layout.rows) - 1)]))
 
     def go_to(self, number: int) -> None:
         """Go to the match of that number, counted around."""
-        if self.matches:
-            self.current = number % len(self.matches)
-            match = self.matches[self.current]
+        finding = self.finding
+        if finding.matches:
+            finding.current = number % len(finding.matches)
+            match = finding.matches[finding.current]
             self._go(match.line, match.start)
             self.refresh()
+
+    def _search(self) -> None:
+        self.finding.look(self._lines)
+        self.refresh()
+
+    def action_find(self) -> None:
+        """Have it asked what to look for."""
+        self.post_message(FindAsked())
+
+    def action_match(self, by: int) -> None:
+        """The next match, or the one before."""
+        if not self.finding.wanted:
+            self.post_message(Notice("nothing is looked for yet: / finds"))
+        self.go_to(self.finding.current + by)
+        self.post_message(MatchShown())
 
     def go_to_sign(self, sign: str) -> bool:
         """Go to the first line with that sign; whether there is one."""
@@ -175,14 +198,6 @@ class TextPane(Pane):
         if number is not None:
             self._go(number, 0)
         return number is not None
-
-    def _search(self) -> None:
-        self.matches = find(self._lines, self.wanted)
-        self.current = min(self.current, max(0, len(self.matches) - 1))
-        self._by_line = {}
-        for number, match in enumerate(self.matches):
-            self._by_line.setdefault(match.line, []).append(number)
-        self.refresh()
 
     def _go(self, line: int, column: int) -> None:
         self._fill_to(line, column)

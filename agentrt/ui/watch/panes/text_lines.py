@@ -160,6 +160,34 @@ def find(lines: Sequence[Line], wanted: str) -> list[Match]:
     ]
 
 
+class Finding:
+    """What is looked for in some lines, where it occurs, and which of these places is shown."""
+
+    def __init__(self) -> None:
+        self.wanted = ""
+        self.matches: list[Match] = []
+        self.current = 0
+        self._by_line: dict[int, list[int]] = {}
+
+    def look(self, lines: Sequence[Line]) -> None:
+        """Find it, in lines that may be others than before."""
+        self.matches = find(lines, self.wanted)
+        self.current = min(self.current, max(0, len(self.matches) - 1))
+        self._by_line = {}
+        for number, match in enumerate(self.matches):
+            self._by_line.setdefault(match.line, []).append(number)
+
+    def below(self, row: Row) -> int:
+        """The number of the first match in this row or after it; the first of all if there is none."""
+        later = (number for number, one in enumerate(self.matches) if (one.line, one.end) > (row.line, row.start))
+        return next(later, 0)
+
+    def in_line(self, line: int) -> Iterator[tuple[Match, bool]]:
+        """The matches in a line, and whether that is the one that is shown."""
+        for number in self._by_line.get(line, ()):
+            yield self.matches[number], number == self.current
+
+
 def copied(lines: Sequence[Line]) -> str:
     """The lines as a text for the clipboard."""
     return "\n".join(line.text for line in lines if not line.aside)

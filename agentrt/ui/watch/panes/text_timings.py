@@ -15,8 +15,8 @@ from agentrt.ui.watch.sources.base import StepStory
 from agentrt.ui.words import duration
 
 _BAR: Final = 40
-_LEAST: Final = 0.005
-"""Parts of the time that are too short to be told."""
+_LEAST_S: Final = 0.0005
+"""Seconds below which a stretch is not told: it would be 0 ms."""
 
 _PHASE_WORDS: Final = {
     "waiting": "waiting for its inputs",
@@ -39,10 +39,10 @@ def timings_lines(step: StepView, story: StepStory, view: RunView, now: float) -
         return [Line("No time has passed yet.", "quiet")]
     lines = [heading(f"{duration(timings.seconds)} since it was called"), _bar(timings), Line()]
     totals = timings.totals().items()
-    lines += [_share(phase, took, timings.seconds) for phase, took in totals if took >= _LEAST * timings.seconds]
+    lines += [_share(phase, took, timings.seconds) for phase, took in totals if took >= _LEAST_S]
     lines += _speed(timings)
     lines += [Line(), heading("in order")]
-    lines += [_stretch(one) for one in timings.stretches if one.seconds >= _LEAST * timings.seconds]
+    lines += [_stretch(one) for one in timings.stretches if one.seconds >= _LEAST_S]
     lines += [Line(), *named("its own steps", [one.id for one in step.children], view, now)]
     return lines
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from agentrt.ui.watch.messages import Notice
-from agentrt.ui.watch.panes.text import TextPane
+from agentrt.ui.watch.panes.text import FindAsked, MatchShown, TextPane
 
 
 class TextView(Vertical):
@@ -26,12 +22,6 @@ class TextView(Vertical):
     TextView #find { width: 1fr; }
     TextView #found { width: auto; padding: 0 1; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "find", "find", key_display="/"),
-        Binding("n", "match(1)", "next match", show=False),
-        Binding("N", "match(-1)", "match before", show=False),
-        Binding("w", "wrap", "wrap"),
-    ]
 
     def compose(self) -> ComposeResult:
         """The text, and the line."""
@@ -51,11 +41,12 @@ class TextView(Vertical):
         """Whether something is looked for."""
         return self.query_one("#finding").has_class("open")
 
+    @on(MatchShown)
     def count(self) -> None:
         """Say which match is shown, of how many."""
-        pane = self.pane
-        place = f"{pane.current + 1} of {len(pane.matches):,}" if pane.matches else "not found"
-        self.query_one("#found", Static).update(Text(place if pane.wanted else "", no_wrap=True))
+        found = self.pane.finding
+        place = f"{found.current + 1} of {len(found.matches):,}" if found.matches else "not found"
+        self.query_one("#found", Static).update(Text(place if found.wanted else "", no_wrap=True))
 
     def stop(self) -> None:
         """Look for nothing any more."""
@@ -64,21 +55,11 @@ class TextView(Vertical):
         self.pane.search("")
         self.pane.focus()
 
-    def action_find(self) -> None:
+    @on(FindAsked)
+    def ask(self) -> None:
         """Ask for what to find."""
         self.query_one("#finding").add_class("open")
         self.query_one("#find", Input).focus()
-
-    def action_match(self, by: int) -> None:
-        """The next match, or the one before."""
-        if not self.pane.wanted:
-            self.post_message(Notice("nothing is looked for yet: / finds"))
-        self.pane.go_to(self.pane.current + by)
-        self.count()
-
-    def action_wrap(self) -> None:
-        """Break long lines, or do not."""
-        self.pane.toggle_wrap()
 
     @on(Input.Changed, "#find")
     def search(self, event: Input.Changed) -> None:
@@ -89,7 +70,7 @@ class TextView(Vertical):
     @on(Input.Submitted, "#find")
     def found(self) -> None:
         """Back to the text, where n and N go to the matches."""
-        if self.pane.wanted:
+        if self.pane.finding.wanted:
             self.pane.focus()
         else:
             self.stop()
