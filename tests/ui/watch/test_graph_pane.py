@@ -154,13 +154,13 @@ async def test_a_group_is_opened_by_enter_and_folded_by_backspace(story: Story) 
     for number in range(1, 1181):
         story.end(f"search#{number}", status="failed" if number < 5 else "done")
     async with shown(story) as (pilot, pane, app):
-        assert lines(pane)[0].startswith("▶ search ×1,204 ✓1,176 ▶24 ✗4 10.0 s")
+        assert lines(pane)[0].startswith("▶ search \N{MULTIPLICATION SIGN}1,204 ✓1,176 ▶24 ✗4 10.0 s")
         await pilot.press("j", "enter")
         assert app.opened == []
         assert lines(pane)[0].startswith("✗ search#1 ")
         assert pane.virtual_size.height == 61
         await pilot.press("backspace")
-        assert lines(pane)[0].startswith("▶ search ×1,204")
+        assert lines(pane)[0].startswith("▶ search \N{MULTIPLICATION SIGN}1,204")
         assert (pane.chosen and pane.chosen.id) == "\tsearch"
 
 

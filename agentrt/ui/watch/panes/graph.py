@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events
@@ -13,13 +13,10 @@ from agentrt.types import StepId
 from agentrt.ui.folding import FoldNode
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
 from agentrt.ui.watch.panes.base import Pane
-from agentrt.ui.watch.panes.graph_drawing import BOXES, NORMAL, GraphDrawing
-from agentrt.ui.watch.panes.graph_moves import Direction, at, neighbour
+from agentrt.ui.watch.panes.graph_drawing import GraphDrawing
+from agentrt.ui.watch.panes.graph_moves import Direction, at, neighbour, scrolled
 from agentrt.ui.watch.watched import Watched
 from agentrt.ui.words import counted
-
-MARGIN: Final = 8
-"""The columns kept visible beside what is scrolled to, where there is room."""
 
 
 class GraphPane(Pane):
@@ -119,13 +116,7 @@ class GraphPane(Pane):
 
     def _to_place(self, place: CellPlace) -> None:
         """Scroll as little as makes a label visible, with something around it."""
-        size, (x, y) = self.scrollable_content_region.size, self.scroll_offset
-        left, right = max(0, place.x - MARGIN), place.x + place.width + MARGIN
-        top, bottom = max(0, place.y - 1), place.y + place.height + 1
-        if right - left > size.width:
-            left, right = place.x, place.x + size.width
-        x = min(left, max(x, right - size.width))
-        y = min(top, max(y, bottom - size.height))
+        x, y = scrolled(place, self.scrollable_content_region.size, self.scroll_offset)
         if (x, y) != self.scroll_offset:
             self.scroll_to(x, y, animate=False, force=True)
 
@@ -190,30 +181,20 @@ class GraphPane(Pane):
             self._choose(shown)
 
     def action_zoom(self, by: int) -> None:
-        """More or less detail: names first come to their usual length, then steps are folded or unfolded."""
-        drawing = self.drawing
-        if drawing is None:
-            return
-        chosen = self.chosen
-        back = (drawing.size - NORMAL) * by < 0
-        if back or not drawing.folding.zoom(by):
-            size = min(max(drawing.size + by, 0), BOXES)
-            if size == drawing.size:
-                return
-            drawing.wanted = size
-        if chosen is not None:
-            drawing.choose(chosen.first.id)
-        self._redraw()
-        self._to_chosen()
-        self._tell(drawing)
+        """More or less detail."""
+        drawing, chosen = self.drawing, self.chosen
+        if drawing is not None and drawing.zoom(by):
+            self._refolded(drawing, chosen)
 
     def action_fit(self) -> None:
         """As much detail as fits, as at first."""
         drawing, chosen = self.drawing, self.chosen
-        if drawing is None:
-            return
-        drawing.wanted = None
-        drawing.folding.fit()
+        if drawing is not None:
+            drawing.fit()
+            self._refolded(drawing, chosen)
+
+    def _refolded(self, drawing: GraphDrawing, chosen: FoldNode | None) -> None:
+        """The choice stays where it was, and how much is folded now is said."""
         if chosen is not None:
             drawing.choose(chosen.first.id)
         self._redraw()

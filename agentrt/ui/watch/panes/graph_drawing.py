@@ -48,7 +48,7 @@ class GraphDrawing:
         self.folding = Folding(view)
         self.picture: CellPicture = draw_cells((), ())
         self.chosen: str | None = None
-        self.critical = like is not None and like.critical
+        self.critical: bool = like is not None and like.critical
         self.wanted: int | None = None if like is None else like.wanted
         self.room = 0
         self.now = 0.0
@@ -83,6 +83,19 @@ class GraphDrawing:
             self.folding.reveal(step)
         node = self.folding.node_of(step) if step else None
         self.chosen = node.id if node else None
+
+    def zoom(self, by: int) -> bool:
+        """More detail (1) or less (-1): names come to their usual length before steps are folded or unfolded."""
+        if (self.size - NORMAL) * by >= 0 and self.folding.zoom(by):
+            return True
+        size = min(max(self.size + by, SMALL), BOXES)
+        changed, self.wanted = size != self.size, size
+        return changed
+
+    def fit(self) -> None:
+        """As much detail as fits, as at first."""
+        self.wanted = None
+        self.folding.fit()
 
     def _lay_out(self) -> None:
         """Draw anew; where nobody said how large, small if that fits into the room and the normal size does not."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from agentrt.graph.render.terminal import CellPlace
+
+MARGIN: Final = 8
+"""The columns kept visible beside what is scrolled to, where there is room."""
 
 Direction: TypeAlias = Literal["left", "right", "up", "down"]
 
@@ -29,6 +32,16 @@ def neighbour(
 def at(places: Mapping[str, CellPlace], x: int, y: int) -> str | None:
     """The node whose label, box or frame's line is there."""
     return next((name for name, place in places.items() if place.holds(x, y)), None)
+
+
+def scrolled(place: CellPlace, size: tuple[int, int], offset: tuple[int, int]) -> tuple[int, int]:
+    """How far to scroll, from ``offset``, as little as makes a label visible in that size, with something around it."""
+    (width, height), (x, y) = size, offset
+    left, right = max(0, place.x - MARGIN), place.x + place.width + MARGIN
+    top, bottom = max(0, place.y - 1), place.y + place.height + 1
+    if right - left > width:
+        left, right = place.x, place.x + width
+    return min(left, max(x, right - width)), min(top, max(y, bottom - height))
 
 
 def _beyond(here: CellPlace, there: CellPlace, direction: Direction) -> bool:
