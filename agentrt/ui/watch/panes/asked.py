@@ -68,10 +68,10 @@ class AskedPane(Pane):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        self._lines = [] if self._question is None else self._drawn(self._question)
+        self._lines = [] if self._question is None else self._laid_out(self._question)
         self.resize_to(max((len(text) for text, _ in self._lines), default=0), len(self._lines))
 
-    def _drawn(self, question: Question) -> list[tuple[str, Look | None]]:
+    def _laid_out(self, question: Question) -> list[tuple[str, Look | None]]:
         lines = self._wrapped([f"? {line}" if not n else f"  {line}" for n, line in enumerate(_split(question.text))])
         found: list[tuple[str, Look | None]] = [(line, "strong") for line in lines]
         found.append((_about(question), "quiet"))
@@ -86,7 +86,7 @@ class AskedPane(Pane):
         return [*found, *((f"│ {line}", None) for line in context)]
 
     def _wrapped(self, lines: list[str], less: int = 0) -> list[str]:
-        width = max(20, self.size.width - less)
+        width = max(20, self.room.width - less)
         found: list[str] = []
         for line in lines:
             if len(line) * 2 <= width or Text(line).cell_len <= width:

@@ -98,7 +98,7 @@ class LogPane(Pane):
             self._anew()
         if self._chosen != (watched.selected or ""):
             self._chosen = watched.selected or ""
-            self.refresh()
+            self.redraw()
         if watched.version != self._version:
             self._version = watched.version
             self.reading.count()
@@ -117,13 +117,13 @@ class LogPane(Pane):
     def line(self, number: int) -> Text:
         """One line: when, what happened, of which step, in words."""
         found = self.pages.line(number)
-        text = Text("…", self.look("quiet")) if found is None else self._drawn(found)
+        text = Text("…", self.look("quiet")) if found is None else self._told(found)
         if number == self.cursor and self.has_focus:
             text.pad_right(max(0, self.scroll_offset.x + self.room.width - text.cell_len))
             text.stylize(self.look("cursor"))
         return text
 
-    def _drawn(self, line: LogLine) -> Text:
+    def _told(self, line: LogLine) -> Text:
         sign, look = sign_of(line)
         wide = self._step_width
         step = line.step if cell_len(line.step) <= wide else "…" + line.step[1 - wide :]
@@ -145,11 +145,11 @@ class LogPane(Pane):
 
     def on_focus(self) -> None:
         """The line that keys work on is marked."""
-        self.refresh()
+        self.redraw()
 
     def on_blur(self) -> None:
         """It is no longer."""
-        self.refresh()
+        self.redraw()
 
     def _grown(self) -> None:
         """There are more lines, or none can be read: make room for them, and be where the person is."""
@@ -163,7 +163,7 @@ class LogPane(Pane):
         self.post_message(self.Changed())
 
     def _load(self) -> None:
-        self.reading.load(self.scroll_offset.y, max(1, self.size.height))
+        self.reading.load(self.scroll_offset.y, max(1, self.room.height))
 
     def _came(self, lines: Sequence[LogLine]) -> None:
         """Lines were loaded."""
@@ -171,7 +171,7 @@ class LogPane(Pane):
         if widest > self._widest:
             self._widest = widest
             self.resize_to(_BEGIN + self._step_width + 1 + widest, self.pages.count)
-        self.refresh()
+        self.redraw()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Other lines are visible."""
@@ -186,7 +186,7 @@ class LogPane(Pane):
 
     def action_turn(self, by: int) -> None:
         """A screen full further, or back."""
-        self._go(self.cursor + by * max(1, self.size.height - 1))
+        self._go(self.cursor + by * max(1, self.room.height - 1))
 
     def action_go(self, number: int) -> None:
         """To the line of that number."""
@@ -228,12 +228,12 @@ class LogPane(Pane):
         last = max(0, self.pages.count - 1)
         self.cursor = max(0, min(number, last))
         self.following = follow or (self.following and number >= last)
-        top, height = self.scroll_offset.y, max(1, self.size.height)
+        top, height = self.scroll_offset.y, max(1, self.room.height)
         if not top <= self.cursor < top + height:
             y = self.cursor if self.cursor < top else self.cursor - height + 1
             self.scroll_to(y=y, animate=False, immediate=True, force=True)
         self._load()
-        self.refresh()
+        self.redraw()
         line = self.pages.line(self.cursor)
         if line is not None and line.step:
             self.post_message(StepChosen(line.step))
