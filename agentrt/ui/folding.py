@@ -39,6 +39,12 @@ RUNGS: Final = (
 )
 """From coarse to fine."""
 
+OUTERMOST: Final = 4
+"""The rung of the outermost steps."""
+
+SEVERAL: Final = 3
+"""How many outermost steps say enough without what they hold."""
+
 
 class Folding:
     """The nodes and edges that stand for a run. ``auto``: nobody has chosen the rung.
@@ -118,6 +124,14 @@ class Folding:
         self.auto, self._rung = True, len(RUNGS) - 1
         self._opened = self._shut = self._crossed = frozenset()
         self._fold()
+
+    def close(self) -> bool:
+        """Show the outermost steps alone, if nobody has chosen anything and there are several; whether it did."""
+        tops = sum(not node.holder for node in self.nodes.values())
+        chosen = not self.auto or self._opened or self._shut
+        if chosen or self._rung <= OUTERMOST or not SEVERAL <= tops < len(self.nodes):
+            return False
+        return self._build(OUTERMOST, self._most)
 
     def toggle(self, node: str) -> bool:
         """Open a group or a closed step, close an open step, move a window on; whether there was anything to do."""

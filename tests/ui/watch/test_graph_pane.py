@@ -264,6 +264,17 @@ async def test_a_narrow_terminal_gets_names_without_times(report: Story) -> None
         assert lines(pane)[0].startswith("✓ search#1 1.0 s ")
 
 
+async def test_what_steps_hold_is_closed_where_there_is_no_room(story: Story) -> None:
+    """Three agents are three lines on a low terminal, and are drawn with their turns on a high one."""
+    for number in (1, 2, 3):
+        story.add(f"seek#{number}", kind="agent").add(f"seek#{number}/turn#1", parent=f"seek#{number}")
+    async with shown(story, size=(80, 8)) as (pilot, pane, _):
+        assert lines(pane)[:3] == ["· seek#1 0/1", "· seek#2 0/1", "· seek#3 0/1"]
+        await pilot.resize_terminal(80, 30)
+        await pilot.pause()
+        assert "turn#1" in lines(pane)[1]
+
+
 async def test_a_run_that_is_told_again_keeps_what_was_asked_for(report: Story) -> None:
     """When the view is another one, as after a jump in a replay, the critical path stays marked."""
     async with shown(report) as (pilot, pane, app):

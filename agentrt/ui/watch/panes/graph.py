@@ -13,7 +13,7 @@ from agentrt.types import StepId
 from agentrt.ui.folding import FoldNode
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
 from agentrt.ui.watch.panes.base import Pane
-from agentrt.ui.watch.panes.graph_drawing import GraphDrawing
+from agentrt.ui.watch.panes.graph_drawing import GraphDrawing, Room
 from agentrt.ui.watch.panes.graph_moves import Direction, at, neighbour, scrolled
 from agentrt.ui.watch.watched import Watched
 from agentrt.ui.words import counted
@@ -88,12 +88,14 @@ class GraphPane(Pane):
         """Take over what has changed in the drawing itself."""
         if self.drawing is None:
             return
-        self.drawing.room = self.scrollable_content_region.width
+        self.drawing.room = Room(*self.scrollable_content_region.size)
         self.drawing.update()
         self.resize_to(self.drawing.width or len(self._nothing), self.drawing.picture.height or 1)
 
     def on_resize(self) -> None:
-        """Whether a smaller size fits depends on the room."""
+        """What fits depends on the room."""
+        if self.drawing is not None and self.drawing.folding.auto:
+            self.drawing.folding.fit()
         self._redraw()
 
     # -- scrolling ---------------------------------------------------------------------------------------------------

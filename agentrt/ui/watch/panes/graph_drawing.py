@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -31,6 +31,14 @@ BOX_WIDTH: Final = 32
 
 _EDGES: Final[dict[str, Look]] = {"edge": "quiet", "control": "gone", "frame": "gone", "tip": "quiet"}
 
+
+class Room(NamedTuple):
+    """Columns and lines."""
+
+    width: int
+    height: int
+
+
 Stretch = tuple[int, str, Style | None]
 """Text of one style, from a column on."""
 
@@ -39,7 +47,7 @@ class GraphDrawing:
     """The drawing of one run. ``chosen`` is the id of the node that a person has chosen; its edges are drawn heavy.
 
     With ``critical``, it is the critical path whose edges are. ``wanted`` is the size that somebody asked for, ``room``
-    the columns that can be seen at once, ``now`` the moment that is shown, in seconds since the run began. What was
+    what can be seen at once, ``now`` the moment that is shown, in seconds since the run began. What was
     asked of the drawing ``like`` is asked of this one.
     """
 
@@ -50,7 +58,7 @@ class GraphDrawing:
         self.chosen: str | None = None
         self.critical: bool = like is not None and like.critical
         self.wanted: int | None = None if like is None else like.wanted
-        self.room = 0
+        self.room = Room(0, 0)
         self.now = 0.0
         self._fitting = NORMAL
         self._drawn: object = None
@@ -71,10 +79,9 @@ class GraphDrawing:
         self.folding.update()
         if self.chosen not in self.folding.nodes:
             self.chosen = None
-        drawn = self.folding.version, list(self._cells(NORMAL)), self.wanted, self.room
-        if drawn != self._drawn:
-            self._drawn = drawn
+        if self._drawn != self._to_draw():
             self._lay_out()
+            self._drawn = self._to_draw()
         self.mark()
 
     def choose(self, step: StepId | None) -> None:
@@ -83,6 +90,10 @@ class GraphDrawing:
             self.folding.reveal(step)
         node = self.folding.node_of(step) if step else None
         self.chosen = node.id if node else None
+
+    def _to_draw(self) -> object:
+        """What a drawing depends on."""
+        return self.folding.version, list(self._cells(NORMAL)), self.wanted, self.room
 
     def zoom(self, by: int) -> bool:
         """More detail (1) or less (-1): names come to their usual length before steps are folded or unfolded."""
@@ -98,7 +109,10 @@ class GraphDrawing:
         self.folding.fit()
 
     def _lay_out(self) -> None:
-        """Draw anew; where nobody said how large, small if that fits into the room and the normal size does not."""
+        """Draw anew; where nobody said how large, so that it fits into the room, if it can.
+
+        Steps that hold others are closed when the drawing is too high; what is too wide is drawn small.
+        """
         self._fitting = NORMAL
         self._widths = {key: width for key, width in self._widths.items() if key[0] in self.folding.nodes}
         picture = self._at(self.size)
@@ -106,9 +120,11 @@ class GraphDrawing:
         if again != self._again:  # their labels say so
             self._again = again
             picture = self._at(self.size)
-        if self.wanted is None and _width(picture) > self.room:
+        if self.wanted is None and 0 < self.room.height < picture.height and self.folding.close():
+            picture = self._at(self.size)
+        if self.wanted is None and _width(picture) > self.room.width:
             small = self._at(SMALL)
-            if _width(small) <= self.room:
+            if _width(small) <= self.room.width:
                 self._fitting, picture = SMALL, small
         self.picture = picture
         self._on_line = {}
