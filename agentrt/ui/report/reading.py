@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentrt.events import Event, GraphEdited, RunResumed, StepRetried
 from agentrt.store import archive
@@ -24,6 +24,10 @@ from agentrt.ui.watch.sources.base import StepStory
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+_REMEMBERED: Final = 1 << 24
+"""Characters of conversations that are not read again."""
 
 
 class Moment(NamedTuple):
@@ -145,28 +149,54 @@ async def stories(connection: AsyncConnection, row: RunRow, steps: Collection[St
     hints = [
         json.loads(note.data) | {"at": note.at} async for note in told_notes(connection, row) if note.kind == "hints"
     ]
+    links = _Links(connection, row)
     for step, some in entries.items():
-        yield await _story(connection, row, step, some, hints)
+        yield await _story(connection, row, step, some, hints, links)
 
 
 async def _story(
-    connection: AsyncConnection, row: RunRow, step: StepId, rows: Sequence[Entry], hints: Sequence[Mapping[str, Any]]
+    connection: AsyncConnection,
+    row: RunRow,
+    step: StepId,
+    rows: Sequence[Entry],
+    hints: Sequence[Mapping[str, Any]],
+    links: _Links,
 ) -> StepStory:
     hashes = {hash_ for entry in rows for hash_ in hashes_of(entry)}
     bodies = await archive.some_bodies(connection, row.id, list(hashes))
     entries = [entry_json(entry, bodies.__getitem__) for entry in rows]
     sent: dict[str, Any] = next((one["data"] for one in reversed(entries) if one["kind"] == "sent"), {})
-    messages = await _messages(connection, row, sent.get("messages"))
+    messages = await links.messages(sent.get("messages"))
     about = [["session", sent.get("session")], ["agent", sent.get("agent")]]
     told = [(note["at"], hint) for note in hints for hint in note["hints"] if list(hint["subject"][:2]) in about]
     return StepStory(step, entries, (), messages, sent.get("tools") or (), told)
 
 
-async def _messages(connection: AsyncConnection, row: RunRow, link: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """What a model was sent, whole: the messages of a link, and of all links before it."""
-    found: list[list[dict[str, Any]]] = []
-    while link is not None:
-        found.append(link["more"])
-        before = await archive.some_bodies(connection, row.id, [link["on"]]) if link["on"] else {}
-        link = json.loads(before[link["on"]]) if before else None
-    return [message for more in reversed(found) for message in more]
+class _Links:
+    """What models were sent, link by link: later turns of a conversation begin with the links of earlier ones."""
+
+    def __init__(self, connection: AsyncConnection, row: RunRow) -> None:
+        self._connection = connection
+        self._run = row.id
+        self._known: dict[str, dict[str, Any]] = {}
+        self._size = 0
+
+    async def messages(self, link: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+        """A list whole: the messages of its newest link, and of all links before it that are there."""
+        found: list[list[dict[str, Any]]] = []
+        while link is not None:
+            found.append(link["more"])
+            link = await self._before(link["on"]) if link["on"] else None
+        return [message for more in reversed(found) for message in more]
+
+    async def _before(self, hash_: str) -> dict[str, Any] | None:
+        if hash_ not in self._known:
+            text = (await archive.some_bodies(self._connection, self._run, [hash_])).get(hash_)
+            if text is None:
+                return None
+            if self._size > _REMEMBERED:
+                self._known.clear()
+                self._size = 0
+            self._known[hash_] = json.loads(text)
+            self._size += len(text)
+        return self._known[hash_]

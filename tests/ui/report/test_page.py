@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import pytest
 
-from agentrt.events import Event, RunEnded, StepAdded
+from agentrt.events import Event, KvSampled, RunEnded, StepAdded
 from agentrt.types import StepId
 from agentrt.ui.report.page import page_of
 from agentrt.ui.report.reading import Report
@@ -181,3 +181,15 @@ def test_steps_that_never_started_are_there() -> None:
     events: list[Event] = [StepAdded(RUN, 0.0, StepId("w#1"), "w", "python", None, (), ())]
     text = page(report_of(events))
     assert 'data-id="w#1" data-state="pending">' in text
+
+
+def test_the_cache_is_told_by_who_said_it(lots: str) -> None:
+    """Tiers and counts are the engine's where it tells; where none does, the page says that only the turns do."""
+    assert "Device tier of m, 104 tokens" in lots
+    assert "Host tier of m, 50 tokens" in lots
+    assert re.search(r"<b>60%</b> of [\d,]+ prompt tokens came from the cache", lots)
+    silent = [event for event in a_lot(5) if not isinstance(event, KvSampled)]
+    text = page(report_of(silent))
+    assert "No engine said what its cache holds" in text
+    assert "Device tier" not in text
+    assert 'id="kv"' not in page(report_of(ran("a#1", 0, 1)))
