@@ -88,12 +88,13 @@ def _need_a_terminal() -> None:
 
 def _watch(options: argparse.Namespace, journal: str, run: RunId, child: Background) -> bool:
     """Show the run until the person leaves, or it fails before it begins; whether it shall go on."""
+    from agentrt.cli.output import stdout_set_aside
     from agentrt.ui.watch.started import watch_started
 
+    more = further_words(options)
     try:
-        return watch_started(
-            journal, run, options.program, child, words=further_words(options), cancel=lambda: interrupt(child)
-        )
+        with stdout_set_aside(for_good=False):  # the size of the terminal is asked of it
+            return watch_started(journal, run, options.program, child, words=more, cancel=lambda: interrupt(child))
     except BaseException:
         if child.code is None:  # the screen is broken, the run is not
             _say_goodbye(options, run, child)

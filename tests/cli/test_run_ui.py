@@ -55,11 +55,11 @@ PROGRAM = """
 
 
 class Terminal:
-    """A command in an 80x24 terminal; what is seen of it is everything that was ever written there."""
+    """A command in a 100x30 terminal; what is seen of it is everything that was ever written there."""
 
     def __init__(self, folder: Path, *words: str, env: dict[str, str] | None = None) -> None:
         self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "agentrt", *words],
             cwd=folder,
@@ -201,8 +201,12 @@ def test_the_run_gets_the_same_options(given: list[str]) -> None:
 
 
 def test_the_command_ends_as_the_run_does(terminal: Open, folder: Path) -> None:
-    """A question is answered on the screen; left after the end, output, prints and summary are as without --ui."""
+    """A question is answered on the screen; left after the end, output, prints and summary are as without --ui.
+
+    All of the terminal is used, though standard output is a pipe.
+    """
     shown = terminal("report.py:deploy")
+    shown.until("\x1b[30;")
     shown.until("Questions (1)")
     shown.types("a")
     shown.until("? Deploy?")
