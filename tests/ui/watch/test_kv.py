@@ -105,6 +105,8 @@ async def shown(events: Sequence[Event], size: tuple[int, int] = (80, 24), theme
         await pilot.pause()
         assert isinstance(app.screen, KvScreen)
         yield Shown(app, pilot)
+        app.workers.cancel_all()  # nothing is painted while the screens are taken down
+        await pilot.pause()
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT])
