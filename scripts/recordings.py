@@ -2,9 +2,10 @@
 
     .venv/bin/python scripts/recordings.py [NAME...]
 
-Each is a real run, by ``agentrt run``, on the embedded engine or on a scripted server that takes its time. What tells of
-the machine or the day is replaced afterwards: the run's id, when it began, its owner, and the folder of this checkout,
-which is taken out of every path. Nothing else is touched, and the result is opened again to see that it is whole.
+Each is a real run, by ``agentrt run``, on the embedded engine or on a scripted server that takes its time. What tells
+of the machine or the day is replaced afterwards: the run's id, when it began, its owner, and the folder of this
+checkout, which is taken out of every path. Nothing else is touched, and the result is opened again to see that it is
+whole.
 """
 
 from __future__ import annotations

@@ -69,7 +69,8 @@ class Retelling:
             case "phase":
                 yield TurnMoved(note.run, note.at, note.step, data)
             case "runs":
-                yield from self._start(note.step, note.at, data)
+                for at, step, attempt in data:
+                    yield from self._start(step, at, attempt)
             case "hints":
                 yield HintsSent(note.run, note.at, data["model"], tuple(data["hints"]))
             case "kv":
@@ -113,7 +114,7 @@ class Retelling:
 
     def _retried(self, entry: Entry, data: dict[str, Any]) -> Iterator[Event]:
         attempt = max(1, self._attempts.get(entry.step, 0))
-        self._attempts[entry.step] = attempt
+        yield from self._start(entry.step, data.get("began", entry.at), attempt)
         yield StepRetried(entry.run, entry.at, entry.step, attempt, data["error"], data["delay"])
 
     def _ended(self, entry: Entry, data: dict[str, Any]) -> Iterator[Event]:

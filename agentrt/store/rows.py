@@ -17,8 +17,8 @@ attempt failed and another follows; ended: a step's final status; edited: the gr
 refused; resumed: another process went on from here; over: the run's end, or that it was put aside."""
 
 NoteKind: TypeAlias = Literal["text", "phase", "runs", "hints", "kv"]
-"""text: streamed text of a step, some pieces together; phase: a model turn enters another phase; runs: a plain step has
-been running for a while; hints: an engine was told something; kv: what an engine said of its cache."""
+"""text: streamed text of a step, some pieces together; phase: a model turn enters another phase; runs: which plain
+steps run, of those that no such note has named; hints: what an engine was told; kv: what it said of its cache."""
 
 PROGRAM: Final = StepId("")
 """The step of entries and letters that are about the program itself."""

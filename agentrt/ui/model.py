@@ -81,7 +81,8 @@ class TurnView:
 class StepView:
     """One step as seen so far. Times are seconds since the run started; ``tail`` is the end of its streamed text.
 
-    ``turn`` is what is known of it as a model turn, ``None`` for all else.
+    ``turn`` is what is known of it as a model turn, ``None`` for all else. ``pauses`` are those between its attempts:
+    when one failed, and when the next began, or is to begin.
     """
 
     id: StepId
@@ -103,6 +104,7 @@ class StepView:
     path: tuple[str, ...] = ()
     children: list[StepView] = field(default_factory=list)
     turn: TurnView | None = None
+    pauses: tuple[tuple[float, float], ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -246,6 +248,8 @@ class RunView:
             group = self._group(step)
             if group.started is None:
                 group.started = event.at
+        if step.retry_at is not None and step.pauses:
+            step.pauses = (*step.pauses[:-1], (step.pauses[-1][0], event.at))
         step.attempt, step.retry_at, step.tail = event.attempt, None, ""
         self._move(step, "running", event.at)
 
@@ -289,6 +293,7 @@ class RunView:
         step = self.steps.get(event.step)
         if step is not None:
             step.error, step.retry_at = event.error, event.at + event.delay
+            step.pauses += ((event.at, step.retry_at),)
             self._move(step, "pending", event.at)
 
     def _ended(self, event: StepEnded) -> None:

@@ -71,9 +71,9 @@ class Row(NamedTuple):
     group: GroupView | None = None
 
 
-def no_pauses(step: StepView) -> Sequence[tuple[float, float]]:
-    """For runs of whose attempts nothing more is known than that there were some."""
-    return ()
+def pauses_of(step: StepView) -> Sequence[tuple[float, float]]:
+    """The pauses between a step's attempts, as its view has them."""
+    return step.pauses
 
 
 def stretches(step: StepView, ready: float | None, pauses: Sequence[tuple[float, float]] = ()) -> tuple[Stretch, ...]:
@@ -175,7 +175,7 @@ class Timeline:
     ``pauses`` tells of the failed attempts of a step.
     """
 
-    def __init__(self, view: RunView, pauses: Pauses = no_pauses) -> None:
+    def __init__(self, view: RunView, pauses: Pauses = pauses_of) -> None:
         self.view = view
         self._pauses = pauses
         self._clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -14,7 +13,6 @@ from agentrt.types import RunId, StepId
 from agentrt.ui.axis import Axis
 from agentrt.ui.bars import Cell, Window, bar, clock, fitting, peak, ticks
 from agentrt.ui.density import BUCKETS, FINEST, Level
-from agentrt.ui.model import StepView
 from agentrt.ui.timeline import Stretch, Timeline, path_seconds, slowest, stretches, summary, summed, told
 from tests.ui.conftest import RUN, Story
 
@@ -76,14 +74,8 @@ def test_each_kind_of_step_has_its_stage(story: Story, kind: str, stage: str) ->
 
 def test_the_pause_between_two_attempts_is_no_work(story: Story) -> None:
     """Where the failed attempts are known, the time between them is a pause, also while it goes on."""
-    known: list[tuple[float, float]] = []
-
-    def pauses(step: StepView) -> Sequence[tuple[float, float]]:
-        return known
-
-    line = Timeline(story.view, pauses)
+    line = Timeline(story.view)
     story.add("a#1", kind="tool").start("a#1", at=0.0).retry("a#1", at=1.0, delay=2.0, error="busy")
-    known.append((1.0, 3.0))
     line.update()
     step = story.view.steps[StepId("a#1")]
     assert line.stretches(step) == (("tool", 0.0, 1.0), ("pause", 1.0, None))

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 TOGETHER_S: Final = 0.25
 """Seconds for which pieces of streamed text are gathered: a row for each token would be all that is written."""
 
-LONG_S: Final = 0.5
-"""Seconds from which on a plain step is said to be running; the journal says so of shorter ones at their end only."""
+LOOK_S: Final = 0.5
+"""Seconds between two looks at which plain steps run: the entries tell of that with their ends only."""
 
 
 class Notes:
-    """One for each run with a journal: takes notes as they come, and looks for plain steps that take long."""
+    """One for each run with a journal: takes notes as they come, and looks which plain steps run."""
 
     def __init__(self, writer: Writer, run: RunId, driver: Driver, now: Callable[[], float]) -> None:
         self._writer = writer
@@ -34,7 +34,7 @@ class Notes:
         self._texts: dict[StepId, list[str]] = {}
         self._told: set[Node] = set()
         self._flushing: asyncio.TimerHandle | None = None
-        self._looking: asyncio.TimerHandle | None = driver.loop.call_later(LONG_S, self._look)
+        self._looking: asyncio.TimerHandle | None = driver.loop.call_later(LOOK_S, self._look)
 
     def __call__(self, note: Note) -> None:
         """Take one note."""
@@ -74,16 +74,15 @@ class Notes:
             self._write(self._now(), "text", step, "".join(pieces))
 
     def _look(self) -> None:
-        """Tell of plain steps that have been running for a while; what else runs has said so itself."""
-        now = self._now()
+        """Tell which plain steps run, each once; what else runs has said so itself."""
         tasks = self._driver.tasks
         running = {handle.node for handle in tasks if handle.parent is not None and handle.node.kind == "python"}
         self._told &= running
-        for node in running - self._told:
-            if node.started is not None and now - node.started >= LONG_S / 2:
-                self._told.add(node)
-                self._write(node.started, "runs", node.id, node.attempt)
-        self._looking = self._driver.loop.call_later(LONG_S, self._look)
+        new = sorted((node.started, node.id, node.attempt) for node in running - self._told if node.started is not None)
+        self._told |= running
+        if new:
+            self._write(self._now(), "runs", PROGRAM, new)
+        self._looking = self._driver.loop.call_later(LOOK_S, self._look)
 
     def _write(self, at: float, kind: NoteKind, step: StepId, data: object) -> None:
         told = json.dumps(data, ensure_ascii=False, separators=(",", ":"))

@@ -59,7 +59,10 @@ class Recorder:
 
     def retried(self, node: Node, error: BaseException, delay: float) -> None:
         """An attempt failed, another follows."""
-        self._put("retried", node.id, json.dumps({"error": brief(error), "delay": delay}))
+        told: dict[str, Any] = {"error": brief(error), "delay": delay}
+        if node.kind == "python" and node.attempt == 1 and node.started is not None:  # nothing else says so by then
+            told["began"] = round(node.started, 6)
+        self._put("retried", node.id, json.dumps(told))
 
     def text(self, node: Node, text: str) -> None:
         """A piece of text is handed to the program."""

@@ -8,7 +8,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Offset, Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -27,8 +27,14 @@ class Pane(ScrollView, can_focus=True):
         Binding("l,right", "scroll_right", "right", show=False),
     ]
 
+    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(name=name, id=id, classes=classes)
+        self._on_screen: dict[int, Strip] = {}  # what the screen has
+        self._coming: dict[int, Strip] = {}  # what it is about to get
+        self._coming_at = Offset()
+
     def show(self, watched: Watched) -> None:
-        """Something has changed: take over what is drawn, and draw anew what is visible."""
+        """Something has changed: take over what is drawn, and draw anew what looks different."""
         raise NotImplementedError
 
     def line(self, number: int) -> Text:
@@ -48,15 +54,30 @@ class Pane(ScrollView, can_focus=True):
         """What there is to draw takes so many columns and lines."""
         if self.virtual_size != Size(width, height):
             self.virtual_size = Size(width, height)
-        self.refresh()
+        self.redraw()
 
-    def render_line(self, y: int) -> Strip:
-        """One visible line."""
-        number = y + self.scroll_offset.y
-        width = self.room.width
+    def redraw(self) -> None:
+        """Draw those lines anew that look different from what the screen has: in most pictures, few of them."""
         base = self.rich_style
+        self._coming = {y: self.strip(y, base) for y in range(self.room.height)}
+        self._coming_at = self.scroll_offset
+        changed = [y for y, strip in self._coming.items() if strip != self._on_screen.get(y)]
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    def strip(self, y: int, base: Style) -> Strip:
+        """The visible line ``y`` on the pane's own colours."""
+        number, left = y + self.scroll_offset.y, self.scroll_offset.x
+        width = self.room.width
         if not 0 <= number < self.virtual_size.height:
             return Strip.blank(width, base)
-        segments = Segment.apply_style(self.line(number).render(self.app.console), base)
-        strip = Strip(list(segments))
-        return strip.crop_extend(self.scroll_offset.x, self.scroll_offset.x + width, base)
+        strip = Strip(Segment.apply_style(self.line(number).render(self.app.console), base))
+        return strip.crop_extend(left, left + width, base)
+
+    def render_line(self, y: int) -> Strip:
+        """One visible line, for Textual."""
+        strip = self._coming.pop(y, None) if self._coming_at == self.scroll_offset else None
+        if strip is None:
+            strip = self.strip(y, self.rich_style)
+        self._on_screen[y] = strip
+        return strip

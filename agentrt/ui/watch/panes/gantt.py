@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final, TypeAlias
 
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
@@ -164,7 +165,7 @@ class GanttPane(Pane):
         self._chosen = row.step.id
         self.post_message(StepChosen(row.step.id))
         self._reveal(at)
-        self.refresh()
+        self.redraw()
 
     def _reveal(self, at: int | None) -> None:
         room = max(1, self.size.height - _HEAD - _FOOT)
@@ -183,9 +184,8 @@ class GanttPane(Pane):
 
     # -- drawing ---------------------------------------------------------------------------------------------
 
-    def render_line(self, y: int) -> Strip:
+    def strip(self, y: int, base: Style) -> Strip:
         """One visible line: the axis stays at the top and the legend at the bottom, rows scroll between them."""
-        base = self.rich_style
         segments = Segment.apply_style(self._text(y).render(self.app.console), base)
         return Strip(segments).crop_extend(0, self.room.width, base)
 

@@ -34,7 +34,7 @@ class KvSummary(Pane, can_focus=False):
 
     def show(self, watched: Watched) -> None:
         """Draw anew."""
-        room, width = self.screen.size.height, max(20, self.size.width or self.screen.size.width)
+        room, width = self.screen.size.height, max(20, self.room.width or self.screen.size.width)
         self._lines = summary(watched.kv, watched.now, width, room)
         height = min(len(self._lines), max(4, room - 10))
         if self.styles.height is None or self.styles.height.value != height:
@@ -109,7 +109,7 @@ class KvTable(Listing):
 
     def _fill(self) -> None:
         under = self.shown[self.cursor].name if self.cursor < len(self.shown) else None
-        self.columns = layout(self._kv, max(20, self.size.width))
+        self.columns = layout(self._kv, max(20, self.room.width))
         self.shown = contexts(self._kv, self.order, self.find)
         if under is not None and self.cursor and not _at(self.shown, self.cursor, under):
             self.cursor = next((n for n, one in enumerate(self.shown) if one.name == under), self.cursor)

@@ -46,7 +46,7 @@ class Listing(Pane):
         """See ``Pane``."""
         row = self.row(number)
         if number == self.cursor and self.has_focus:
-            row.pad_right(max(0, self.size.width - row.cell_len))
+            row.pad_right(max(0, self.room.width - row.cell_len))
             row.stylize(self.look("cursor"))
         return row
 
@@ -54,7 +54,7 @@ class Listing(Pane):
         """There are so many rows now, as wide as the pane or wider."""
         self.rows = rows
         self.cursor = max(0, min(self.cursor, rows - 1))
-        self.resize_to(max(width, self.size.width), rows)
+        self.resize_to(max(width, self.room.width), rows)
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""
@@ -79,11 +79,11 @@ class Listing(Pane):
 
     def on_focus(self) -> None:
         """Show the cursor."""
-        self.refresh()
+        self.redraw()
 
     def on_blur(self) -> None:
         """Hide the cursor."""
-        self.refresh()
+        self.redraw()
 
     def _to(self, row: int) -> None:
         row = max(0, min(row, self.rows - 1))
@@ -95,5 +95,5 @@ class Listing(Pane):
             self.scroll_to(y=row, animate=False)
         elif row >= top + height:
             self.scroll_to(y=row - height + 1, animate=False)
-        self.refresh()
+        self.redraw()
         self.moved()
