@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.words import cut, duration, one_line, share
+from agentrt.ui.words import counted, cut, duration, one_line, share
 
 _NAMED: Final = 3
 
@@ -29,7 +29,9 @@ def now_running(view: RunView, now: float) -> Answer:
         else:
             more += 1
     if not named:
-        return Answer("now", "nothing runs" if view.ended or not view.total else "between two steps")
+        called = view.count("pending", "ready")
+        between = f"{counted(called, 'step')} just called" if called else "between two steps"
+        return Answer("now", "nothing runs" if view.ended or not view.total else between)
     return Answer("now", ", ".join(named) + (f" and {more:,} more" if more else ""))
 
 

@@ -13,6 +13,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from agentrt.errors import AgentrtError
@@ -183,7 +184,11 @@ class WatchApp(App[int]):
             return
         self._painted = now
         if isinstance(self.screen, WatchScreen) and self.screen.is_mounted:
-            self.screen.refresh_all()
+            try:
+                self.screen.refresh_all()
+            except NoMatches:
+                if not self._exit:  # else it is being taken down
+                    raise
 
     # -- for screens -------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ _NAMES = {
     "minus": "-",
     "escape": "esc",
     "equals_sign": "=",
+    "comma": ",",
 }
 
 
