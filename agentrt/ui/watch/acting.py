@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from textual.binding import Binding, BindingType
 
@@ -17,6 +18,12 @@ from agentrt.ui.watch.sources.base import RunState
 
 if TYPE_CHECKING:
     from agentrt.store.journal import Journal
+
+
+_BEATING: Final = "agentrt-journal"
+"""The name of the task by which a journal gives signs of life, as long as it is open."""
+
+_PATIENCE_S: Final = 2.0
 
 
 class Target(NamedTuple):
@@ -116,6 +123,13 @@ class ActingApp(WatchApp):
     def _tell(self, told: Told) -> None:
         self.notice(told.text, told.severity)
         self.look_now()
+
+
+async def settled() -> None:
+    """Wait for what read the journal when an app ended: cut off for good, it would leave a connection open."""
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and task.get_name() != _BEATING]
+    if left:
+        await asyncio.wait(left, timeout=_PATIENCE_S)
 
 
 def _me() -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.errors import NoSuchRun
 from agentrt.types import RunId
-from agentrt.ui.watch.acting import ActingApp
+from agentrt.ui.watch.acting import ActingApp, settled
 from agentrt.ui.watch.actions import Choice, Plan
 from agentrt.ui.watch.app import WatchApp, theme_of
 from agentrt.ui.watch.background import Background
@@ -91,6 +91,7 @@ async def _watch(
             leaving=leaving,
         )
         await app.run_async()
+        await settled()
     if app.return_code:
         raise RuntimeError("the terminal UI failed")
     return leaving.kept

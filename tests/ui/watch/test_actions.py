@@ -19,7 +19,7 @@ from agentrt.errors import NoSuchRun, UsageError
 from agentrt.runtime.durable import keeping
 from agentrt.store import Journal, archive
 from agentrt.types import RunId, StepId
-from agentrt.ui.watch.acting import ActingApp
+from agentrt.ui.watch.acting import ActingApp, settled
 from agentrt.ui.watch.actions import READ_ONLY, ActionName, Actions, Counts, in_words, plan, resumed
 from agentrt.ui.watch.background import begin, tail
 from agentrt.ui.watch.screens.confirm import ConfirmScreen
@@ -127,6 +127,7 @@ async def journal(folder: Path) -> AsyncIterator[Journal]:
     """The journal of that folder."""
     async with Journal(folder / "runs.db") as made:
         yield made
+        await settled()
 
 
 def ran(folder: Path) -> RunId:

@@ -17,7 +17,7 @@ from agentrt.events import Event
 from agentrt.runtime import Runtime
 from agentrt.store import Journal
 from agentrt.types import RunId, StepId
-from agentrt.ui.watch.acting import ActingApp
+from agentrt.ui.watch.acting import ActingApp, settled
 from agentrt.ui.watch.messages import StepChosen, StepOpened
 from agentrt.ui.watch.pages import Pages
 from agentrt.ui.watch.panes.log import LogPane, sign_of
@@ -342,3 +342,4 @@ async def test_the_screen_filters_and_says_where_one_is(tmp_path: Path) -> None:
             await pilot.press("escape")
             while app.current_mode != "runs":
                 await pilot.pause(0.02)
+        await settled()

@@ -17,7 +17,7 @@ from agentrt import approve, ask, choose, fill, program
 from agentrt.runtime import Question, Runtime
 from agentrt.store import Journal
 from agentrt.types import RunId, StepId
-from agentrt.ui.watch.acting import ActingApp
+from agentrt.ui.watch.acting import ActingApp, settled
 from agentrt.ui.watch.actions import READ_ONLY, Actions
 from agentrt.ui.watch.answers import WHOLE, read, slots
 from agentrt.ui.watch.panes.answering import AnswerForm
@@ -139,6 +139,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
     """An empty journal."""
     async with Journal(tmp_path / "runs.db") as made:
         yield made
+        await settled()
 
 
 Begin = Callable[[Any], Any]
