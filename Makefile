@@ -4,10 +4,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test soak check lint types layers format clean help setup setup-dev
+.PHONY: demo demo-ui test soak check lint types layers format clean help setup setup-dev
 
 demo: setup  ## run the main job: an example program on the embedded engine
 	@$(BIN)/agentrt run examples/report.py
+
+demo-ui: setup  ## the same on the screens: its graph, its steps, the engine's KV cache
+	@$(BIN)/agentrt run examples/report.py --ui
 
 test: setup-dev lint types layers  ## pass all checks and all tests, the real engine included
 	@$(BIN)/python -m pytest

@@ -16,7 +16,7 @@ examples:
   agentrt watch last                  the newest run, live if it goes on
   agentrt watch last --replay 10      the newest run again, ten times as fast
   agentrt watch report.jsonl          a recording, as `agentrt export RUN --format jsonl` writes it
-  textual serve "agentrt watch last"  the same in a browser
+  textual serve -c "agentrt watch last"  the same in a browser
 
 Keys: ? shows them. Without a terminal, or with --plain or --json, lines are printed instead.
 """

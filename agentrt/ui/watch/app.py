@@ -16,7 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.screen import Screen
 
-from agentrt.errors import AgentrtError
+from agentrt.errors import AgentrtError, NoSuchRun, UsageError
 from agentrt.types import RunId, StepId
 from agentrt.ui.watch.glyphs import Look
 from agentrt.ui.watch.messages import Notice, RunOpened, StepChosen, StepOpened
@@ -116,6 +116,8 @@ class WatchApp(App[int]):
         self.readonly = readonly
         self.watched: Watched | None = None
         self.trouble = ""
+        self.failure: AgentrtError | None = None
+        """Why the app ended before there was anything to see."""
         self.status = ""
         """What goes on before the run begins, as the start of an engine."""
         self._wanted = run
@@ -152,6 +154,10 @@ class WatchApp(App[int]):
                     more = await self.watched.look()
                 self.trouble = ""
             except AgentrtError as error:
+                if self.watched is None and self.current_mode != "runs" and isinstance(error, (NoSuchRun, UsageError)):
+                    self.failure = error  # there is nothing to look at
+                    self.exit(0)
+                    return
                 self.trouble = str(error)
             self.paint(soon=more)
             live = self.watched is None or self.watched.live

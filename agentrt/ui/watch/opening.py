@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
-from agentrt.ui.watch.app import WatchApp, theme_of
+from agentrt.ui.watch.acting import ActingApp
+from agentrt.ui.watch.app import theme_of
 
 
 def watch_journal(
@@ -15,25 +15,25 @@ def watch_journal(
     readonly: bool = False,
     replay: float | None = None,
     theme: str | None = None,
-    leaving: Callable[[WatchApp], Awaitable[bool]] | None = None,
 ) -> int:
     """Watch a run of a journal, or their list, until the person leaves. Raises ``JournalError`` and ``NoSuchRun``."""
-    return asyncio.run(_watch(journal, run, readonly, replay, theme, leaving))
+    return asyncio.run(_watch(journal, run, readonly, replay, theme))
 
 
-async def _watch(
-    name: str,
-    run: str | None,
-    readonly: bool,
-    replay: float | None,
-    theme: str | None,
-    leaving: Callable[[WatchApp], Awaitable[bool]] | None,
-) -> int:
+async def _watch(name: str, run: str | None, readonly: bool, replay: float | None, theme: str | None) -> int:
     from agentrt.store.journal import Journal
 
     async with Journal(name) as journal:
-        app = WatchApp(journal, run, readonly=readonly, replay=replay, theme=theme_of(theme), leaving=leaving)
-        return await app.run_async() or 0
+        app = ActingApp(journal, run, named=name, readonly=readonly, replay=replay, theme=theme_of(theme))
+        return await _shown(app)
+
+
+async def _shown(app: ActingApp) -> int:
+    """Show the app until the person leaves. Raises what kept it from showing anything."""
+    await app.run_async()
+    if app.failure is not None:
+        raise app.failure
+    return app.return_code or 0
 
 
 def watch_recording(path: str, *, replay: float | None = None, theme: str | None = None) -> int:
@@ -47,5 +47,5 @@ async def _watch_recording(path: str, replay: float | None, theme: str | None) -
 
     async with opened(path) as (journal, run):
         source = JournalRun(journal, run)
-        app = WatchApp(None, source=source, readonly=True, replay=replay, theme=theme_of(theme))
-        return await app.run_async() or 0
+        app = ActingApp(None, source=source, readonly=True, replay=replay, theme=theme_of(theme))
+        return await _shown(app)

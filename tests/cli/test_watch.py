@@ -1,0 +1,61 @@
+"""``agentrt watch``: the screens where there is a terminal, lines where there is none, and errors before both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.cli.journalled import PROGRAMS
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture(autouse=True)
+def programs(here: Path, write: Write) -> Path:
+    """The programs, in the folder of the test."""
+    return write("report.py", PROGRAMS)
+
+
+def test_without_a_terminal_the_list_is_printed(do: Cli) -> None:
+    """In a pipe it is what `agentrt runs list` prints, as JSON too."""
+    do("run", "report.py", "-i", "topic=otters")
+    assert do("watch").out == do("runs", "list").out
+    assert json.loads(do("watch", "--json").out) == json.loads(do("runs", "list", "--json").out)
+
+
+def test_without_a_terminal_what_happened_is_printed(do: Cli) -> None:
+    """In a pipe it is what `agentrt runs events --follow` prints, as JSON too, to the end of the run."""
+    do("run", "report.py", "-i", "topic=otters")
+    for more in ((), ("--plain",), ("--json",)):
+        json_too = tuple(one for one in more if one == "--json")
+        assert do("watch", "last", *more).out == do("runs", "events", "last", "--follow", *json_too).out != ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nothing",), "the journal holds no run 'nothing'; `agentrt runs list` shows those it holds"),
+        (("last", "--replay", "2"), "--replay needs a terminal"),
+        (("last", "--replay", "fast"), "'fast': expected a number above 0, 1000 at most; 1 is as it happened"),
+        (("last", "--replay", "0"), "'0': expected a number above 0"),
+        (("last", "--theme", "pink"), "invalid choice: 'pink'"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_a_line(do: Cli, words: tuple[str, ...], said: str) -> None:
+    """The line names the value, what was expected, and the way out."""
+    do("run", "report.py", "-i", "topic=otters")
+    ended = do("watch", *words)
+    assert ended.code != 0
+    assert said in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_before_the_first_run_it_says_how_to_make_one(do: Cli) -> None:
+    """A journal that is not there yet is named, with the command that makes it."""
+    ended = do("watch", "last")
+    assert ended.code != 0
+    assert "`agentrt run` makes it" in ended.err
