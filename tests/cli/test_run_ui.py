@@ -8,12 +8,13 @@ import json
 import os
 import pty
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,12 @@ def terminal(folder: Path) -> Iterator[Open]:
     yield make
     for one in made:
         one.close()
-    for name in ("wait", "loading"):
-        (folder / name).unlink(missing_ok=True)
+    if (folder / "runs.db").exists():  # what a test that failed has left running
+        having_runs = "SELECT pid FROM agentrt_owners AS one JOIN agentrt_runs ON owner = one.id"
+        with closing(sqlite3.connect(folder / "runs.db")) as journal:
+            for (number,) in journal.execute(having_runs):
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
 
 
 async def status(folder: Path, *wanted: str) -> str:
