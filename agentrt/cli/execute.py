@@ -208,12 +208,12 @@ def _display(options: argparse.Namespace) -> Display:
 
         return ForUi(sys.stderr)
     from agentrt.ui import Quiet
-    from agentrt.ui.plain import Plain
+    from agentrt.ui.terminal.plain import Plain
 
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         from rich.console import Console
 
-        from agentrt.ui.live import LiveDisplay
+        from agentrt.ui.terminal.live import LiveDisplay
 
         return LiveDisplay(Console(stderr=True))
     return Quiet() if options.json else Plain(sys.stderr)
@@ -227,7 +227,7 @@ def _answers(options: argparse.Namespace, display: Display) -> Answerer:
         return lambda question: None
     from rich.console import Console
 
-    from agentrt.ui.asking import Asking
+    from agentrt.ui.terminal.asking import Asking
 
     return Asking(display, Console(stderr=True, highlight=False))
 

@@ -181,7 +181,7 @@ class ForUi:
 
     def summarize(self, result: RunResult[Any]) -> None:
         """Write the summary, as on a terminal."""
-        from agentrt.ui.summary import summary_lines
+        from agentrt.ui.terminal.summary import summary_lines
 
         with suppress(OSError):
             print(*(f" {line}" for line in summary_lines(result)), "", sep="\n", file=self._stream, flush=True)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from agentrt.lazy import lazily
 
 if TYPE_CHECKING:
-    from agentrt.ui.display import Display, Quiet
     from agentrt.ui.model import RunView, StepView
+    from agentrt.ui.terminal.display import Display, Quiet
 
-_HOMES = {"Display": "display", "Quiet": "display", "RunView": "model", "StepView": "model"}
+_HOMES = {"Display": "terminal.display", "Quiet": "terminal.display", "RunView": "model", "StepView": "model"}
 
 __all__ = ["Display", "Quiet", "RunView", "StepView"]
 

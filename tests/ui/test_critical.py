@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentrt.types import StepId
-from agentrt.ui.critical import critical_path
+from agentrt.ui.folds.critical import critical_path
 from tests.ui.conftest import Story
 
 

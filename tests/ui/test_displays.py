@@ -13,11 +13,11 @@ from rich.console import Console
 from agentrt import Runtime, program, step
 from agentrt.events import RunEnded
 from agentrt.types import Usage
-from agentrt.ui.activity import Activity
-from agentrt.ui.frame import Frame
-from agentrt.ui.live import LiveDisplay
-from agentrt.ui.plain import Plain
-from agentrt.ui.summary import summary_lines
+from agentrt.ui.terminal.activity import Activity
+from agentrt.ui.terminal.frame import Frame
+from agentrt.ui.terminal.live import LiveDisplay
+from agentrt.ui.terminal.plain import Plain
+from agentrt.ui.terminal.summary import summary_lines
 from agentrt.ui.words import called, counted, duration, one_line, share, tokens
 from tests.ui.conftest import RUN, Story
 

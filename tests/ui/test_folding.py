@@ -8,7 +8,7 @@ import pytest
 
 from agentrt.events import GraphChange, GraphEdited, RunResumed, StepAdded
 from agentrt.types import StepId
-from agentrt.ui.folding import LIMIT, MOST, WINDOW, FoldEdge, Folding
+from agentrt.ui.folds.folding import LIMIT, MOST, WINDOW, FoldEdge, Folding
 from tests.ui.conftest import RUN, Story
 
 

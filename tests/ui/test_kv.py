@@ -10,11 +10,23 @@ import pytest
 
 from agentrt.events import Event, HintsSent, KvSampled, RunEnded, RunResumed, StepEnded, StepText, TurnMoved, TurnSent
 from agentrt.types import RunId, SessionId, StepId, Usage
-from agentrt.ui.kv import ContextView, KvView, Standing
-from agentrt.ui.kv_drawing import EVICTABLE, FREE, IN_USE, KEPT, Curve, bar, columns, drawn, fitted, growth, summary
-from agentrt.ui.kv_engine import MOST_POINTS, EnginePoint, Series
-from agentrt.ui.kv_table import ORDERS, contexts, heading, layout, row
-from agentrt.ui.kv_words import answer, silence
+from agentrt.ui.drawing.kv_drawing import (
+    EVICTABLE,
+    FREE,
+    IN_USE,
+    KEPT,
+    Curve,
+    bar,
+    columns,
+    drawn,
+    fitted,
+    growth,
+    summary,
+)
+from agentrt.ui.drawing.kv_table import ORDERS, contexts, heading, layout, row
+from agentrt.ui.drawing.kv_words import answer, silence
+from agentrt.ui.folds.kv import ContextView, KvView, Standing
+from agentrt.ui.folds.kv_engine import MOST_POINTS, EnginePoint, Series
 
 RUN = RunId("run-1")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agentrt.types import Usage
 from agentrt.ui.model import TAIL, RunView
-from agentrt.ui.rows import rows
+from agentrt.ui.terminal.rows import rows
 from tests.ui.conftest import Story
 
 

@@ -13,10 +13,10 @@ from rich.console import Console
 from agentrt.runtime import Question
 from agentrt.runtime.terminal import converse, introduction
 from agentrt.types import RunId, StepId
-from agentrt.ui.activity import Activity
-from agentrt.ui.frame import Frame
-from agentrt.ui.live import LiveDisplay
-from agentrt.ui.plain import Plain
+from agentrt.ui.terminal.activity import Activity
+from agentrt.ui.terminal.frame import Frame
+from agentrt.ui.terminal.live import LiveDisplay
+from agentrt.ui.terminal.plain import Plain
 from tests.ui.conftest import Story
 
 ASKED = Question(

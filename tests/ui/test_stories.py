@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from agentrt.events import TurnMoved, TurnPhase, TurnSent
 from agentrt.types import SessionId, StepId, StepKind, Usage
-from agentrt.ui.model import TAIL, StepView
-from agentrt.ui.prompts import Prompt, prompt_of, turns_of
-from agentrt.ui.stories import (
+from agentrt.ui.folds.prompts import Prompt, prompt_of, turns_of
+from agentrt.ui.folds.stories import (
     attempts_of,
     edits_of,
     failures_of,
@@ -24,7 +23,8 @@ from agentrt.ui.stories import (
     output_of,
     question_of,
 )
-from agentrt.ui.timings import timings_of
+from agentrt.ui.folds.timings import timings_of
+from agentrt.ui.model import TAIL, StepView
 from agentrt.ui.watch.sources.base import StepStory
 from tests.ui.conftest import RUN, Story
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from agentrt.events import Event, RunResumed, StepAdded, TurnMoved, TurnPhase, TurnSent
 from agentrt.types import RunId, StepId
-from agentrt.ui.axis import Axis
-from agentrt.ui.bars import Cell, Window, bar, clock, fitting, peak, ticks
-from agentrt.ui.density import BUCKETS, FINEST, Level
-from agentrt.ui.timeline import Stretch, Timeline, path_seconds, slowest, stretches, summary, summed, told
+from agentrt.ui.drawing.axis import Axis
+from agentrt.ui.drawing.bars import Cell, Window, bar, clock, fitting, peak, ticks
+from agentrt.ui.folds.density import BUCKETS, FINEST, Level
+from agentrt.ui.folds.timeline import Stretch, Timeline, path_seconds, slowest, stretches, summary, summed, told
 from tests.ui.conftest import RUN, Story
 
 

@@ -158,6 +158,8 @@ def quarters(loads: Sequence[Load]) -> tuple[Quarter, ...]:
 _ROUND: Final[tuple[tuple[bytes, str, bytes], ...]] = (
     (b"1", "to the runs", shown(b"1")),
     (b"4", "to the log", shown(b"4")),
+    (b"k", "a line up in the log", rb"end follows again"),
+    (b"G", "to its end", rb"following the end"),
     (b"?", "opens the help", HELP),
     (b"?", "closes the help", shown(b"4")),
     (b"3", "to the KV cache", shown(b"3")),

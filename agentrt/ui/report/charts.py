@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import log10
 from typing import Final, NamedTuple
 
-from agentrt.ui.bars import Window, ticks
+from agentrt.ui.drawing.bars import Window, ticks
 from agentrt.ui.report.escaping import line
 
 _WIDTH: Final = 520

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from agentrt.ui.bars import Window, ticks
+from agentrt.ui.drawing.bars import Window, ticks
+from agentrt.ui.folds.timeline import WORDS, Crowd, Row, Stage, told
 from agentrt.ui.model import GroupView, StepView
 from agentrt.ui.report.escaping import html, line
 from agentrt.ui.report.reading import Report
-from agentrt.ui.timeline import WORDS, Crowd, Row, Stage, told
 from agentrt.ui.words import cut, duration
 
 WIDTH: Final = 1000

@@ -9,7 +9,7 @@ from typing import Final
 from agentrt.graph.render.model import Drawing, DrawnEdge, DrawnNode
 from agentrt.graph.template import EdgeKind
 from agentrt.types import StepStatus
-from agentrt.ui.folding import Folding, FoldNode
+from agentrt.ui.folds.folding import Folding, FoldNode
 from agentrt.ui.model import RunView, StepView
 from agentrt.ui.words import called, cut, duration
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from agentrt.ui.kv import ContextView, TurnPoint
-from agentrt.ui.kv_engine import EnginePoint, EngineView
+from agentrt.ui.folds.kv import ContextView, TurnPoint
+from agentrt.ui.folds.kv_engine import EnginePoint, EngineView
 from agentrt.ui.report.charts import Curve, figure
 from agentrt.ui.report.escaping import line
 from agentrt.ui.report.reading import Report

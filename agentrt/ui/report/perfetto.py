@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from agentrt.types import StepId
-from agentrt.ui.kv_engine import EngineView
+from agentrt.ui.folds.kv_engine import EngineView
 from agentrt.ui.model import StepView
 from agentrt.ui.report.escaping import shown
 from agentrt.ui.report.reading import Report

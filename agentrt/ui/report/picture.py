@@ -6,11 +6,11 @@ import re
 from typing import Final
 
 from agentrt.graph.render.svg import MARGIN, to_svg
+from agentrt.ui.folds.timeline import summary
 from agentrt.ui.report.escaping import line
 from agentrt.ui.report.gantt import STYLE, WIDTH, Gantt
 from agentrt.ui.report.graph import drawing_of
 from agentrt.ui.report.reading import Report
-from agentrt.ui.timeline import summary
 from agentrt.ui.words import cut
 
 _WIDEST: Final = 1_800

@@ -16,10 +16,10 @@ from agentrt.store.rows import Entry, NoteRow, OwnerRow, RunRow, ShownStatus
 from agentrt.store.telling import entry_json, hashes_of
 from agentrt.store.views import error_of, output_of, status_of
 from agentrt.types import StepId
-from agentrt.ui.critical import critical_path
-from agentrt.ui.kv import KvView
+from agentrt.ui.folds.critical import critical_path
+from agentrt.ui.folds.kv import KvView
+from agentrt.ui.folds.timeline import Timeline
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.timeline import Timeline
 from agentrt.ui.watch.sources.base import StepStory
 
 if TYPE_CHECKING:

@@ -6,11 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from agentrt.types import StepId
-from agentrt.ui.model import StepView
-from agentrt.ui.prompts import Sent, prompt_of
-from agentrt.ui.report.escaping import html, line
-from agentrt.ui.report.reading import Report
-from agentrt.ui.stories import (
+from agentrt.ui.folds.prompts import Sent, prompt_of
+from agentrt.ui.folds.stories import (
     Attempt,
     Call,
     attempts_of,
@@ -21,7 +18,10 @@ from agentrt.ui.stories import (
     output_of,
     question_of,
 )
-from agentrt.ui.timeline import told
+from agentrt.ui.folds.timeline import told
+from agentrt.ui.model import StepView
+from agentrt.ui.report.escaping import html, line
+from agentrt.ui.report.reading import Report
 from agentrt.ui.watch.glyphs import STATUS_LOOK, status_sign
 from agentrt.ui.watch.sources.base import StepStory
 from agentrt.ui.words import duration, share, tokens

@@ -193,7 +193,7 @@ class WatchApp(App[int]):
             try:
                 self.screen.refresh_all()
             except NoMatches:
-                if not self._exit:  # else it is being taken down
+                if self.screen.query("#run-line") and not self._exit:  # else it is being made, or taken down
                     raise
 
     # -- for screens -------------------------------------------------------------------------------------------------

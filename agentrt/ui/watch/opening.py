@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from agentrt.ui.watch.acting import ActingApp
+from agentrt.ui.watch.acting import ActingApp, settled
 from agentrt.ui.watch.app import theme_of
 
 
@@ -31,6 +31,7 @@ async def _watch(name: str, run: str | None, readonly: bool, replay: float | Non
 async def _shown(app: ActingApp) -> int:
     """Show the app until the person leaves. Raises what kept it from showing anything."""
     await app.run_async()
+    await settled()
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from agentrt.types import StepId
-from agentrt.ui.kv import KvView
+from agentrt.ui.folds.kv import KvView
 from agentrt.ui.model import RunView
 from agentrt.ui.watch.sources.base import RunSource, RunState
 

@@ -12,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from agentrt.types import StepId
-from agentrt.ui.axis import Axis
-from agentrt.ui.critical import critical_path
-from agentrt.ui.timeline import Order, Row, Timeline
+from agentrt.ui.drawing.axis import Axis
+from agentrt.ui.folds.critical import critical_path
+from agentrt.ui.folds.timeline import Order, Row, Timeline
 from agentrt.ui.watch.messages import StepChosen, StepOpened
 from agentrt.ui.watch.panes.base import Pane
 from agentrt.ui.watch.panes.gantt_rows import Drawing, label_width, numbers_width

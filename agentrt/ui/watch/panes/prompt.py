@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
-from agentrt.ui.prompts import Prompt, Sent
-from agentrt.ui.stories import Call
+from agentrt.ui.folds.prompts import Prompt, Sent
+from agentrt.ui.folds.stories import Call
 from agentrt.ui.watch.glyphs import Look
 from agentrt.ui.watch.panes.text_lines import Line, clean, lines_of
 from agentrt.ui.words import counted, share

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias, get_args
 
+from agentrt.ui.folds.prompts import prompt_of
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.prompts import prompt_of
 from agentrt.ui.watch.panes.prompt import prompt_lines, prompt_text
 from agentrt.ui.watch.panes.text_lines import Line, copied
 from agentrt.ui.watch.panes.text_sections import (

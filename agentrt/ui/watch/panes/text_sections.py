@@ -7,8 +7,7 @@ from itertools import islice
 from typing import Final
 
 from agentrt.types import StepId
-from agentrt.ui.model import RunView, StepView
-from agentrt.ui.stories import (
+from agentrt.ui.folds.stories import (
     Attempt,
     Call,
     attempts_of,
@@ -19,6 +18,7 @@ from agentrt.ui.stories import (
     output_of,
     question_of,
 )
+from agentrt.ui.model import RunView, StepView
 from agentrt.ui.watch.glyphs import KIND_GLYPH, Look, status_look, status_sign
 from agentrt.ui.watch.panes.prompt import call_lines
 from agentrt.ui.watch.panes.text_lines import Line, lines_of

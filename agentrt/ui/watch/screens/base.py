@@ -101,6 +101,8 @@ class WatchScreen(Screen[None]):
 
     def refresh_all(self) -> None:
         """Show the head and the body as things stand now."""
+        if not self.query("#run-line"):
+            return  # it is not made yet, or is being taken down
         watched = self.watch_app.watched
         self.query_one("#run-line", Static).update(self.watch_app.headline(self.size.width))
         self.query_one("#mark", Static).update(Text(self.watch_app.mark))

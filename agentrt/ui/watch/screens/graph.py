@@ -12,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Static
 
-from agentrt.ui.critical import critical_path
-from agentrt.ui.glance import Answer, cache, now_running, what_failed
-from agentrt.ui.timeline import summary
+from agentrt.ui.folds.critical import critical_path
+from agentrt.ui.folds.glance import Answer, cache, now_running, what_failed
+from agentrt.ui.folds.timeline import summary
 from agentrt.ui.watch.panes.gantt import GanttPane
 from agentrt.ui.watch.panes.graph import GraphPane
 from agentrt.ui.watch.screens.base import WatchScreen
@@ -55,7 +55,6 @@ class GraphScreen(WatchScreen):
 
     def on_mount(self) -> None:
         """The keys go to the graph."""
-        super().on_mount()
         self.query_one(GraphPane).focus()
 
     def on_resize(self, event: events.Resize) -> None:

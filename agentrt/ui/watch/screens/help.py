@@ -71,12 +71,17 @@ def _parts(screen: Screen[Any]) -> Iterator[DOMNode]:
 
 def _bound(node: DOMNode) -> Iterator[tuple[str, str]]:
     """The keys of a part and what they do, as its own classes have them."""
+    bound: set[str] = set()
     for cls in type(node).__mro__:
         if not cls.__module__.startswith("agentrt."):
             continue
         for binding in cls.__dict__.get("BINDINGS", ()):
-            if isinstance(binding, Binding) and binding.description:
-                yield " ".join(_NAMES.get(key, key) for key in binding.key.split(",")), binding.description
+            if not isinstance(binding, Binding):
+                continue
+            keys = [key for key in binding.key.split(",") if key not in bound]  # else a subclass has it otherwise
+            bound.update(keys)
+            if keys and binding.description:
+                yield " ".join(_NAMES.get(key, key) for key in keys), binding.description
 
 
 def _signs() -> Table:

@@ -40,7 +40,6 @@ class KvScreen(WatchScreen):
 
     def on_mount(self) -> None:
         """Keys are for the table."""
-        super().on_mount()
         self.query_one(KvTable).focus()
 
     def on_resize(self) -> None:

@@ -122,7 +122,6 @@ class RunsScreen(WatchScreen):
 
     def on_mount(self) -> None:
         """Begin to look."""
-        super().on_mount()
         self.query_one(RunsPane).focus()
         self.run_worker(self._follow(), name="runs")
 

@@ -16,8 +16,8 @@ from textual.widgets import Static
 
 from agentrt.errors import JournalError
 from agentrt.types import StepId
+from agentrt.ui.folds.prompts import turns_of
 from agentrt.ui.model import StepView
-from agentrt.ui.prompts import turns_of
 from agentrt.ui.watch.glyphs import KIND_GLYPH, Look, status_look, status_sign
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
 from agentrt.ui.watch.panes.prompt import ABOUT

@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from agentrt.types import StepId, StepKind
-from agentrt.ui.density import Level
+from agentrt.ui.folds.density import Level
 from agentrt.ui.model import GroupView, RunView, StepView
 from agentrt.ui.words import counted, duration, one_line, share
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from agentrt.types import StepKind
+from agentrt.ui.folds.stories import Attempt
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.stories import Attempt
 
 _WORK: Final[dict[StepKind, str]] = {
     "tool": "tool",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agentrt.ui.bars import Window, fitting
+from agentrt.ui.drawing.bars import Window, fitting
 
 CLOSEST: Final = 0.0001
 """Seconds in a column, at the largest magnification."""

@@ -15,8 +15,8 @@ from itertools import accumulate, pairwise
 from typing import Any, Final, NamedTuple
 
 from agentrt.types import Usage
+from agentrt.ui.folds.stories import Call, called
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.stories import Call, called
 from agentrt.ui.watch.sources.base import StepStory
 
 _FRAME: Final = 16

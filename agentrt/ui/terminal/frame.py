@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from agentrt.types import StepKind, StepStatus
-from agentrt.ui.activity import Activity
 from agentrt.ui.model import RunView
-from agentrt.ui.rows import Row, rows
+from agentrt.ui.terminal.activity import Activity
+from agentrt.ui.terminal.rows import Row, rows
 from agentrt.ui.words import called, counted, duration, share
 
 _SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

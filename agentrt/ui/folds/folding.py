@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import Final
 
 from agentrt.types import StepId
-from agentrt.ui.changes import Changes
-from agentrt.ui.folded import WINDOW, Choices, Folded, FoldEdge, FoldNode, Rung
+from agentrt.ui.folds.changes import Changes
+from agentrt.ui.folds.folded import WINDOW, Choices, Folded, FoldEdge, FoldNode, Rung
 from agentrt.ui.model import RunView
 
 __all__ = ["LIMIT", "MOST", "RUNGS", "WINDOW", "FoldEdge", "FoldNode", "Folding", "Rung"]

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from agentrt.runtime import Question
 from agentrt.runtime.terminal import converse, typed_line
-from agentrt.ui.display import Display
+from agentrt.ui.terminal.display import Display
 
 _STYLES = {"? ": "bold yellow", "  | ": "dim"}
 

@@ -9,7 +9,7 @@ from agentrt.engine.progress import Lines, Progress
 from agentrt.events import Event, RunStarted, StepAdded, StepEnded, StepRetried, StepStarted, StepText
 from agentrt.runtime import RunResult
 from agentrt.types import StepId, StepKind
-from agentrt.ui.summary import summary_lines
+from agentrt.ui.terminal.summary import summary_lines
 from agentrt.ui.words import called, cut, duration, one_line, tokens
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from agentrt.events import Event, HintsSent, KvSampled, RunEnded, RunResumed, StepEnded, TurnMoved, TurnSent
 from agentrt.types import SessionId, StepId, Usage
-from agentrt.ui.kv_engine import EngineView, Series, number
+from agentrt.ui.folds.kv_engine import EngineView, Series, number
 
 Standing: TypeAlias = Literal[
     "in use", "held back", "protected", "partly", "hinted", "evictable", "evicted", "ended", ""

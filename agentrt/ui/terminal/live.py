@@ -16,10 +16,10 @@ from rich.text import Text
 from agentrt.engine.progress import Progress
 from agentrt.events import Event, RunStarted, StepText
 from agentrt.runtime import RunResult
-from agentrt.ui.activity import Activity
-from agentrt.ui.frame import Frame
 from agentrt.ui.model import RunView
-from agentrt.ui.summary import summary_lines
+from agentrt.ui.terminal.activity import Activity
+from agentrt.ui.terminal.frame import Frame
+from agentrt.ui.terminal.summary import summary_lines
 
 REFRESH: Final = 10
 """Pictures a second: events in between change the state, not the screen."""

@@ -8,9 +8,9 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
 
-from agentrt.ui.kv import KvView, Standing
-from agentrt.ui.kv_engine import EnginePoint, EngineView, P
-from agentrt.ui.kv_words import answer, happened, heard, silence
+from agentrt.ui.drawing.kv_words import answer, happened, heard, silence
+from agentrt.ui.folds.kv import KvView, Standing
+from agentrt.ui.folds.kv_engine import EnginePoint, EngineView, P
 from agentrt.ui.words import share
 
 KvLook: TypeAlias = Literal[

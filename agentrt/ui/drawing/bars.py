@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import ceil, floor, log10
 from typing import Final, NamedTuple
 
-from agentrt.ui.timeline import Crowd, Stage, Stretch
+from agentrt.ui.folds.timeline import Crowd, Stage, Stretch
 
 EIGHTHS: Final = "▏▎▍▌▋▊▉█"
 """A cell that is filled from the left, by one eighth to all of it."""

@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from agentrt.ui.kv import ContextView, KvView
-from agentrt.ui.kv_drawing import STANDINGS, KvLook, Line, short
+from agentrt.ui.drawing.kv_drawing import STANDINGS, KvLook, Line, short
+from agentrt.ui.folds.kv import ContextView, KvView
 from agentrt.ui.words import duration, one_line, share
 
 FAR: Final = float("inf")

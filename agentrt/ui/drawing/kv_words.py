@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agentrt.ui.kv import KvView
-from agentrt.ui.kv_engine import EngineView
+from agentrt.ui.folds.kv import KvView
+from agentrt.ui.folds.kv_engine import EngineView
 from agentrt.ui.words import duration, one_line, share
 
 

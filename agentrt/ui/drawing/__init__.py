@@ -1,0 +1,1 @@
+"""What screens and reports draw with: bars, axes, tables of characters. Pure."""
