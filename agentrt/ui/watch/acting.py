@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from textual.binding import Binding, BindingType
@@ -13,6 +14,7 @@ from agentrt.errors import UsageError
 from agentrt.types import RunId, StepId
 from agentrt.ui.watch.actions import READ_ONLY, ActionName, Actions, Counts, Told, in_words, plan, resumed
 from agentrt.ui.watch.app import WatchApp
+from agentrt.ui.watch.background import begin, log_of
 from agentrt.ui.watch.screens.confirm import NOTHING, ConfirmScreen
 from agentrt.ui.watch.sources.base import RunState
 
@@ -35,13 +37,17 @@ class Target(NamedTuple):
 
 
 class ActingApp(WatchApp):
-    """``named`` is how the user named the journal; ``words`` are told to every process that goes on with a run."""
+    """``named`` is how the user named the journal; ``words`` are told to every process that goes on with a run.
+
+    ``recording`` is the file that is watched in place of a journal's run.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "answer", "answer", show=False),
         Binding("c", "act('cancel')", "cancel the run", show=False),
         Binding("r", "act('resume')", "resume the run: what failed or was broken off runs again", show=False),
         Binding("f", "act('fork')", "fork the run at the chosen step", show=False),
+        Binding("x", "export", "write the run as a page", show=False),
     ]
 
     def __init__(
@@ -51,10 +57,13 @@ class ActingApp(WatchApp):
         *,
         named: str = "",
         words: Sequence[str] = (),
+        recording: str = "",
         **more: Any,
     ) -> None:
         super().__init__(journal, run, **more)
         self.actions: Actions | None = None
+        self._named = named
+        self._recording = recording
         if journal is not None:
             readonly = READ_ONLY if self.readonly else ""
             self.actions = Actions(journal, named or str(journal), readonly=readonly, words=words, by=_me())
@@ -85,6 +94,27 @@ class ActingApp(WatchApp):
         chosen = await self.push_screen_wait(ConfirmScreen(asked))
         if chosen != NOTHING:
             await self._carry_out(self.actions, chosen, target)
+
+    def action_export(self) -> None:
+        """Write the run as a page into the current folder, in a process of its own: that takes seconds."""
+        self.run_worker(self._export(), name="export", group="act", exclusive=False)
+
+    async def _export(self) -> None:
+        target = self._target()
+        if target is None:
+            self.notice("choose a run first", "warning")
+            return
+        file = Path.cwd() / f"{target.state.id}.html"
+        words = ["export", self._recording or target.state.id, "--output", str(file), "--force"]
+        try:
+            background = begin(words, journal=self._named, log=log_of(target.state.id))
+        except OSError as error:
+            self._tell(Told(in_words(error), "error"))
+            return
+        if await background.ended() == 0:
+            self._tell(Told(f"wrote {file}"))
+        else:
+            self._tell(Told(background.complaint() or f"{file} could not be written", "error"))
 
     def _target(self) -> Target | None:
         """The run under the cursor of the list; elsewhere the one that is watched."""

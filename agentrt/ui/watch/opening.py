@@ -48,5 +48,5 @@ async def _watch_recording(path: str, replay: float | None, theme: str | None) -
 
     async with opened(path) as (journal, run):
         source = JournalRun(journal, run)
-        app = ActingApp(None, source=source, readonly=True, replay=replay, theme=theme_of(theme))
+        app = ActingApp(None, source=source, recording=path, readonly=True, replay=replay, theme=theme_of(theme))
         return await _shown(app)
