@@ -43,6 +43,8 @@ def needed_journal(options: argparse.Namespace) -> str:
 
 def is_there(name: str) -> bool:
     """Whether the journal's file exists; of one on a server only asking it can tell."""
+    if "://" not in name:
+        return Path(name).expanduser().exists()  # as a Journal would find it, which takes long to import
     from agentrt.store import Journal
 
     file = Journal(name).file

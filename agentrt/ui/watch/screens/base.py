@@ -30,10 +30,13 @@ class Tab(Static):
         super().__init__(f"{number} {name}", markup=False, classes="tab")
         self.mode = mode
         self._label = f"{number} {name}"
+        self._badge = ""
 
     def note(self, badge: str) -> None:
         """Have something stand behind the name."""
-        self.update(Text(f"{self._label} {badge}".rstrip()))
+        if badge != self._badge:
+            self._badge = badge
+            self.update(Text(f"{self._label} {badge}".rstrip()))
 
     async def on_click(self, event: events.Click) -> None:
         """Go there."""
@@ -104,8 +107,8 @@ class WatchScreen(Screen[None]):
         if not self.query("#run-line"):
             return  # it is not made yet, or is being taken down
         watched = self.watch_app.watched
-        self.query_one("#run-line", Static).update(self.watch_app.headline(self.size.width))
-        self.query_one("#mark", Static).update(Text(self.watch_app.mark))
+        self.query_one("#run-line", Static).update(self.watch_app.headline(self.size.width), layout=False)
+        self.query_one("#mark", Static).update(Text(self.watch_app.mark), layout=False)
         if watched is not None:
             asking = watched.view.asking
             for tab in self.query(Tab):

@@ -67,11 +67,9 @@ class GraphScreen(WatchScreen):
         for pane in (self.query_one(GraphPane), gantt):
             if pane.display:
                 pane.show(watched)
-        self.query_one("#glance", Static).update(self._glance(watched))
-
-    def _glance(self, watched: Watched) -> Text:
         lines = [self._told(answer) for answer in self._answers(watched)]
-        return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
+        glance = self.query_one("#glance", Static)
+        glance.update(Text("\n").join(lines), layout=glance.size.height != len(lines))
 
     def _told(self, answer: Answer) -> Text:
         app = self.watch_app
