@@ -47,6 +47,11 @@ async def find_run(connection: AsyncConnection, name: str) -> RunRow:
     raise NoSuchRun(f"the journal holds no run {name!r}; `agentrt runs list` shows those it holds")
 
 
+async def has_run(connection: AsyncConnection, run: RunId) -> bool:
+    """Whether there is a run of exactly that id."""
+    return (await connection.execute(select(_RUNS.id).where(_RUNS.id == run))).one_or_none() is not None
+
+
 async def list_runs(
     connection: AsyncConnection, *, limit: int | None = None, status: StoredStatus | None = None
 ) -> list[RunRow]:

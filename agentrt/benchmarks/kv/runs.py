@@ -10,7 +10,7 @@ from itertools import count
 from statistics import fmean, median
 from typing import Any
 
-from agentrt.benchmarks.kv import meter
+from agentrt.benchmarks.harness import meter
 from agentrt.benchmarks.kv.contestants import Contestant
 from agentrt.benchmarks.kv.engines import Served
 from agentrt.benchmarks.kv.probe import Change, Probe, Turn, accesses

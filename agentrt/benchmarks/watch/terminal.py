@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from agentrt.benchmarks.kv.meter import cpu_seconds
+from agentrt.benchmarks.harness.meter import cpu_seconds
 
 PATIENCE: Final = 20.0
 """Seconds after which something that is waited for does not come."""

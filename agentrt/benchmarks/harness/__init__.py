@@ -1,0 +1,1 @@
+"""What benchmarks of agents share: entries in, runs of programs, official verdicts, one report."""

@@ -1,0 +1,136 @@
+"""The folder of one run of a benchmark: what was run, what came of it, and how to go on with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from agentrt.benchmarks.harness.entries import Outcome, Verdict
+from agentrt.errors import ConfigError
+
+BENCH: Final = "bench.json"
+RESULTS: Final = "results.jsonl"
+VERDICTS: Final = "verdicts.jsonl"
+JOURNAL: Final = "runs.db"
+
+_FREE: Final = frozenset({"at_once", "environment", "began"})
+"""What may be another when a folder is gone on with: it changes times, not results, and the last is what is told."""
+
+
+class Folder:
+    """One run of a benchmark. Lines are added whole or not at all, also when the process is killed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._adding = threading.Lock()
+
+    @property
+    def journal(self) -> Path:
+        """The journal of its runs."""
+        return self.path / JOURNAL
+
+    @property
+    def begun(self) -> bool:
+        """Whether something was run here before."""
+        return (self.path / BENCH).exists()
+
+    def begin(self, told: Mapping[str, Any]) -> None:
+        """Enter what is run, or see that it is what was run here before.
+
+        Raises ``ConfigError`` naming what differs, and for a folder that cannot be written.
+        """
+        try:
+            if self.begun:
+                self._compare(told)
+            else:
+                self.path.mkdir(parents=True, exist_ok=True)
+            _write_whole(self.path / BENCH, json.dumps(dict(told), indent=2, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise ConfigError(f"results folder {str(self.path)!r}: {error.strerror}; choose another one") from error
+
+    def told(self) -> dict[str, Any]:
+        """What was run here. Raises ``ConfigError`` for a folder that is none of a benchmark."""
+        try:
+            found = json.loads((self.path / BENCH).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{str(self.path)!r} has no {BENCH}; name the folder of a run of `agentrt bench`"
+            ) from None
+        except ValueError as error:
+            raise ConfigError(f"{str(self.path / BENCH)!r} is damaged: {error}") from error
+        if not isinstance(found, dict):
+            raise ConfigError(f"{str(self.path / BENCH)!r} is damaged: expected a JSON object")
+        return found
+
+    def _compare(self, told: Mapping[str, Any]) -> None:
+        before = self.told()
+        names = sorted((before.keys() | told.keys()) - _FREE)
+        plain = json.loads(json.dumps(dict(told)))
+        differ = [
+            f"{name}: {before.get(name)!r}, now {plain.get(name)!r}"
+            for name in names
+            if before.get(name) != plain.get(name)
+        ]
+        if differ:
+            raise ConfigError(
+                f"{str(self.path)!r} was begun with something else ({'; '.join(differ)}); go on with the same, or name "
+                f"another folder with --out"
+            )
+
+    # -- lines -------------------------------------------------------------------------------------------------------
+
+    def add(self, outcome: Outcome) -> None:
+        """One more entry is finished: on disk when this returns."""
+        line = json.dumps(outcome.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
+        file = self.path / RESULTS
+        with self._adding, file.open("ab") as stream:
+            _drop_torn_line(file)
+            stream.write(line.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """The finished entries by their ids; a line that was torn by a crash is none."""
+        found = (Outcome.from_json(line) for line in _lines(self.path / RESULTS))
+        return {one.entry: one for one in found}
+
+    def judged(self, verdicts: Iterable[Verdict]) -> None:
+        """What the grader said of all of them."""
+        text = "".join(json.dumps(one.to_json(), ensure_ascii=False) + "\n" for one in verdicts)
+        _write_whole(self.path / VERDICTS, text)
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """What the grader said, by entry; empty before it did."""
+        return {line["entry"]: Verdict(**line) for line in _lines(self.path / VERDICTS)}
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    if not file.exists():
+        return
+    with file.open("rb") as stream:
+        for line in stream:
+            if line.endswith(b"\n"):  # else it was torn
+                yield json.loads(line)
+
+
+def _drop_torn_line(file: Path) -> None:
+    """Cut off what a crash has left of a line."""
+    if not file.exists():
+        return
+    with file.open("r+b") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        back = min(size, 1 << 20)
+        stream.seek(size - back)
+        end = stream.read(back)
+        if end and not end.endswith(b"\n"):
+            stream.truncate(size - back + end.rfind(b"\n") + 1)
+
+
+def _write_whole(file: Path, text: str) -> None:
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)
