@@ -8,7 +8,7 @@ Pure.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from heapq import merge
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ class Retelling:
         self._begun = False
         self._attempts: dict[StepId, int] = {}
         self._joins: dict[str, StepId] = {}
+        self._gathered: tuple[StepId, Set[StepId]] | None = None
+        """The join that was told last, and what it stands for."""
         self._versions = 0
 
     def tell(self, entries: Sequence[Entry], notes: Sequence[NoteRow]) -> Iterator[Event]:
@@ -94,10 +96,16 @@ class Retelling:
         yield StepAdded(entry.run, entry.at, entry.step, last.rpartition("#")[0], kind, parent, edges[0], edges[1])
 
     def _join(self, entry: Entry, hash_: str) -> Iterator[Event]:
-        """Many steps that are taken together stand behind a node of their own, so that edges stay few."""
+        """Many steps that are taken together stand behind a node of their own, so that edges stay few.
+
+        A loop that awaits ever more steps gathers them again and again: then the join before stands for those it had.
+        """
         join = self._joins[hash_] = StepId(f"join-{hash_[:8]}")
-        before = tuple(StepId(one) for one in json.loads(self._body(hash_)))
-        yield StepAdded(entry.run, entry.at, join, "join", "join", None, before, ())
+        before = {StepId(one): None for one in json.loads(self._body(hash_))}
+        last = self._gathered
+        self._gathered = (join, before.keys())
+        new = [last[0], *(one for one in before if one not in last[1])] if last and last[1] <= before.keys() else before
+        yield StepAdded(entry.run, entry.at, join, "join", "join", None, tuple(new), ())
 
     def _begin(self, entry: Entry, data: dict[str, Any]) -> Iterator[Event]:
         yield from self._start(entry.step, entry.at, data.get("attempt", 1))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentrt import Agent, Program, Runtime, program, step, tool
+from agentrt import Agent, Program, Runtime, each, program, step, tool
 from agentrt.errors import NoSuchRun
 from agentrt.events import Event, KvSampled, StepStarted, StepText
 from agentrt.executors import connect
@@ -104,6 +104,28 @@ async def test_the_journal_tells_what_observers_saw(
         live.id,
     )
     assert [one.path for one in told.groups] == [one.path for one in live.groups]
+
+
+@step
+async def number(given: int) -> int:
+    """What it was given."""
+    return given
+
+
+@program
+async def windowed() -> int:
+    """Many steps, of which each comes after all that were awaited so far."""
+    return sum([one async for one in each(number, range(300), at_once=8)])
+
+
+async def test_edges_stay_few_in_a_loop_that_awaits_ever_more(journal: Journal) -> None:
+    """A watcher of a window over many steps keeps a few edges for each of them, not all of those before it."""
+    live = RunView()
+    async with Runtime(journal=journal, observers=[live.apply]) as runtime:
+        result = await runtime.run(windowed)
+    told, _ = await told_by(JournalRun(journal, result.id))
+    assert seen(told) == seen(live)
+    assert sum(len(one.inputs) + len(one.after) for one in told.steps.values()) < 4 * 300
 
 
 async def on(server: ScriptedServer, journal: Journal, what: Program[..., Any]) -> RunResult[Any]:
