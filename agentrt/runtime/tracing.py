@@ -57,14 +57,15 @@ def observers(seconds: float = 0.0, environ: Mapping[str, str] = os.environ) -> 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
     """Install a tracer provider while a command runs, if the standard variables ask for one and there is none yet.
 
-    At the end what is left to be delivered is, as far as that takes ``FLUSH_S`` seconds. Raises ``ConfigError`` when
-    it is asked for and cannot be: OpenTelemetry's SDK is not installed, or the exporter is none that we know.
+    At the end what is left to be delivered is, as far as that takes ``FLUSH_S`` seconds. Many machines have these
+    variables for all that runs there: where the SDK is missing, or the exporter is none that we know, a warning says so
+    and nothing is traced.
     """
     exporter = _asked_for(environ)
-    if exporter is None or _installed() is not None:
+    provider = None if exporter is None or _installed() is not None else _tried(exporter, environ)
+    if provider is None:
         yield
         return
-    provider = _provider(exporter, environ)
     quiet = _Complaints()
     library = logging.getLogger("opentelemetry")
     library.addHandler(quiet)
@@ -97,6 +98,15 @@ def _asked_for(environ: Mapping[str, str]) -> str | None:
     if named:
         return None if named == "none" else named
     return "otlp" if any(environ.get(name) for name in _ENDPOINTS) else None
+
+
+def _tried(exporter: str, environ: Mapping[str, str]) -> TracerProvider | None:
+    """A provider, installed; ``None``, with a warning, if there can be none."""
+    try:
+        return _provider(exporter, environ)
+    except (ConfigError, ValueError) as error:  # the latter is the SDK's, for values that it refuses
+        _log.warning("tracing is off: %s", error)
+        return None
 
 
 def _provider(exporter: str, environ: Mapping[str, str]) -> TracerProvider:
@@ -138,7 +148,7 @@ def _missing(what: str, *, grpc: bool = False) -> ConfigError:
     package = "opentelemetry-exporter-otlp-proto-grpc" if grpc else "agentrt[otel]"
     return ConfigError(
         f"the environment asks for traces (OTEL_TRACES_EXPORTER or OTEL_EXPORTER_OTLP_ENDPOINT), but {what} is not "
-        f"installed: pip install '{package}', or set OTEL_TRACES_EXPORTER=none"
+        f"installed: pip install '{package}'; OTEL_TRACES_EXPORTER=none asks for none"
     )
 
 

@@ -102,11 +102,22 @@ def test_a_collector_that_is_not_there_costs_seconds_and_no_run(cli: Cli, tmp_pa
     assert "Traceback" not in done.err
 
 
-def test_an_exporter_that_is_unknown_is_a_usage_error(cli: Cli, tmp_path: Path) -> None:
-    """Nothing runs, and the message has the choices."""
+def test_an_exporter_that_is_unknown_is_a_warning(cli: Cli, tmp_path: Path) -> None:
+    """The run goes on untraced, and one line has the choices."""
     done = cli("run", written(tmp_path), "--input", "name=x", "--no-journal", env={"OTEL_TRACES_EXPORTER": "zipkin"})
-    assert (done.code, done.out) == (2, "")
-    assert done.complaint == "OTEL_TRACES_EXPORTER=zipkin: expected otlp, console or none"
+    assert (done.code, done.out) == (0, "HI X\n")
+    assert done.err.count("tracing is off: OTEL_TRACES_EXPORTER=zipkin: expected otlp, console or none\n") == 1
+
+
+def test_without_the_sdk_one_line_names_the_extra_and_the_run_goes_on(cli: Cli, tmp_path: Path) -> None:
+    """Many machines have an endpoint for all that runs there: it asks for traces where they can be had."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['opentelemetry.sdk'] = None\n")
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "PYTHONPATH": str(tmp_path)}
+    done = cli("run", written(tmp_path), "--input", "name=x", "--no-journal", env=env)
+    assert (done.code, done.out) == (0, "HI X\n")
+    assert done.err.count("tracing is off: ") == 1
+    assert "pip install 'agentrt[otel]'" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_spans_on_the_console_leave_standard_output_to_the_program(cli: Cli, tmp_path: Path) -> None:
