@@ -1,4 +1,4 @@
-"""How sure a figure is, and whether two runs differ: intervals, paired tests. Pure; the same seed gives the same answer."""
+"""How sure a figure is, and whether two runs differ: intervals and paired tests. Pure, and repeatable by their seed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     differ = better + worse
     if differ == 0:
         return 1.0
-    tail = sum(math.comb(differ, number) for number in range(min(better, worse) + 1)) / 2**differ
+    tail: float = sum(math.comb(differ, number) for number in range(min(better, worse) + 1)) / 2**differ
     return min(1.0, 2 * tail)
 
 
