@@ -37,9 +37,13 @@ _EDGES: Final = ("in", "after")
 
 
 class Retelling:
-    """One run. ``body`` gives a large text by its hash, of those that ``bodies_needed`` named."""
+    """One run. ``body`` gives a large text by its hash, of those that ``bodies_needed`` named.
+
+    ``end`` is the entry that tells of the run's end, ``None`` while it has none, or when it went on after that.
+    """
 
     def __init__(self, run: RunRow, body: Callable[[str], str]) -> None:
+        self.end: Entry | None = None
         self._run = run
         self._body = body
         self._begun = False
@@ -47,6 +51,7 @@ class Retelling:
         self._joins: dict[str, StepId] = {}
         self._gathered: tuple[StepId, Set[StepId]] | None = None
         """The join that was told last, and what it stands for."""
+        self._order: dict[StepId, int] = {}
         self._versions = 0
 
     def tell(self, entries: Sequence[Entry], notes: Sequence[NoteRow]) -> Iterator[Event]:
@@ -81,6 +86,7 @@ class Retelling:
     # -- entries -----------------------------------------------------------------------------------------------------
 
     def _called(self, entry: Entry, data: dict[str, Any]) -> Iterator[Event]:
+        self._order[entry.step] = entry.seq
         above, _, last = entry.step.rpartition("/")
         edges = []
         for name in _EDGES:
@@ -102,10 +108,18 @@ class Retelling:
         """
         join = self._joins[hash_] = StepId(f"join-{hash_[:8]}")
         before = {StepId(one): None for one in json.loads(self._body(hash_))}
-        last = self._gathered
-        self._gathered = (join, before.keys())
-        new = [last[0], *(one for one in before if one not in last[1])] if last and last[1] <= before.keys() else before
-        yield StepAdded(entry.run, entry.at, join, "join", "join", None, tuple(new), ())
+        last, self._gathered = self._gathered, (join, before.keys())
+        if last is not None and self._goes_on(last[1], before.keys()):
+            before = {last[0]: None} | {one: None for one in before if one not in last[1]}
+        yield StepAdded(entry.run, entry.at, join, "join", "join", None, tuple(before), ())
+
+    def _goes_on(self, last: Set[StepId], before: Set[StepId]) -> bool:
+        """Whether ``before`` is ``last`` and more, but for the oldest ones, of which a long run lets go."""
+        gone = last - before
+        if not gone:
+            return True
+        newest = max(self._order.get(one, 0) for one in gone)
+        return len(gone) < len(last) and all(self._order.get(one, 0) > newest for one in before)
 
     def _begin(self, entry: Entry, data: dict[str, Any]) -> Iterator[Event]:
         yield from self._start(entry.step, entry.at, data.get("attempt", 1))
@@ -146,9 +160,11 @@ class Retelling:
 
     def _resumed(self, entry: Entry, data: dict[str, Any]) -> Iterator[Event]:
         self._attempts.clear()
+        self.end = None
         yield RunResumed(entry.run, entry.at, data["wall"], tuple(data.get("again", ())))
 
     def _over(self, entry: Entry, data: dict[str, Any]) -> Iterator[Event]:
+        self.end = entry
         yield RunEnded(entry.run, entry.at, data["status"], data.get("error"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,18 @@ import pytest
 
 from agentrt import Agent, Program, Runtime, each, program, step, tool
 from agentrt.errors import NoSuchRun
-from agentrt.events import Event, KvSampled, StepStarted, StepText
+from agentrt.events import Event, KvSampled, StepAdded, StepStarted, StepText
 from agentrt.executors import connect
 from agentrt.runtime import RunResult
 from agentrt.store import Journal, archive
+from agentrt.store.retelling import Retelling
 from agentrt.testing import ScriptedServer, say
 from agentrt.types import RunId, StepId
 from agentrt.ui.model import RunView, StepView
 from agentrt.ui.watch.sources import journal as sources
 from agentrt.ui.watch.sources.journal import JournalRun, JournalRuns
 from tests.runtime.durable import zoo
+from tests.store.stored import A, entry, row
 
 PROGRAMS: list[Program[..., Any]] = [
     zoo.chain,
@@ -126,6 +129,20 @@ async def test_edges_stay_few_in_a_loop_that_awaits_ever_more(journal: Journal) 
     told, _ = await told_by(JournalRun(journal, result.id))
     assert seen(told) == seen(live)
     assert sum(len(one.inputs) + len(one.after) for one in told.steps.values()) < 4 * 300
+
+
+@pytest.mark.parametrize(("second", "shares"), [((1, 5), True), ((2, 5), True), ((0, 3, 5), False)])
+def test_a_join_stands_for_what_the_next_one_had(second: tuple[int, ...], shares: bool) -> None:
+    """A wider join leads on from the last one, also when a long run let go of the oldest; a branch does not."""
+    wide = {"one": range(1, 4), "two": range(*second) if len(second) == 2 else second}
+    bodies = {name: json.dumps([f"a#{n}" for n in some]) for name, some in wide.items()}
+    called = [(f"a#{n}", "{}") for n in range(6)] + [(f"b#{n}", json.dumps({"afterbody": n})) for n in bodies]
+    entries = [entry(A, n, "called", one, data) for n, (one, data) in enumerate(called)]
+    events = Retelling(row(A), bodies.__getitem__).tell(entries, [])
+    joins = [one for one in events if isinstance(one, StepAdded) and one.kind == "join"]
+    assert (joins[0].id in joins[1].inputs) == shares
+    if shares:
+        assert joins[1].inputs == (joins[0].id, "a#4")
 
 
 async def on(server: ScriptedServer, journal: Journal, what: Program[..., Any]) -> RunResult[Any]:
