@@ -140,9 +140,9 @@ def test_a_join_stands_for_what_the_next_one_had(second: tuple[int, ...], shares
     entries = [entry(A, n, "called", one, data) for n, (one, data) in enumerate(called)]
     events = Retelling(row(A), bodies.__getitem__).tell(entries, [])
     joins = [one for one in events if isinstance(one, StepAdded) and one.kind == "join"]
-    assert (joins[0].id in joins[1].inputs) == shares
+    assert (joins[0].step in joins[1].inputs) == shares
     if shares:
-        assert joins[1].inputs == (joins[0].id, "a#4")
+        assert joins[1].inputs == (joins[0].step, "a#4")
 
 
 async def on(server: ScriptedServer, journal: Journal, what: Program[..., Any]) -> RunResult[Any]:
