@@ -13,6 +13,10 @@ BENCHMARKS: Final = {
     "engine": "warm against cold prompts, decode speed and batching on the engine",
     "kv": "what hints and admission are worth: agent programs on stock engines and ours in turns",
     "watch": "what it costs to watch a run, how fast the screens answer, and whether the run notices",
+    "bfcl": "function calling: BFCL v4, scored by its official checkers",
+    "swebench": "repairing code: SWE-bench's instances, judged by its official parsers",
+    "replay": "recorded agent sessions against an engine: same lengths, same gaps",
+    "compare": "two runs of the same benchmark, entry by entry: score and times",
 }
 """Name and what it measures; the module ``agentrt.benchmarks.NAME`` has ``add_arguments`` and ``run``."""
 

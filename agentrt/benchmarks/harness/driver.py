@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -25,6 +25,10 @@ _LONGEST: Final = 60
 
 class Watcher(Protocol):
     """Who is told how far it is."""
+
+    def expects(self, entries: Sequence[Entry], finished: Mapping[str, Outcome]) -> None:
+        """These will be run, but for those that are finished."""
+        ...
 
     def begun(self, entry: Entry) -> None:
         """An entry's run begins, or goes on."""
@@ -61,6 +65,7 @@ async def run_entries(
     """
     wanted = list(entries)
     finished = folder.outcomes()
+    watcher.expects(wanted, finished)
     ids: list[RunId] = []
     async with Journal(folder.journal) as journal:
         runtime = Runtime(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ BENCH: Final = "bench.json"
 RESULTS: Final = "results.jsonl"
 VERDICTS: Final = "verdicts.jsonl"
 JOURNAL: Final = "runs.db"
+LOCK: Final = ".lock"
 
 _FREE: Final = frozenset({"at_once", "environment", "began"})
 """What may be another when a folder is gone on with: it changes times, not results, and the last is what is told."""
@@ -44,10 +47,13 @@ class Folder:
         Raises ``ConfigError`` naming what differs, and for a folder that cannot be written.
         """
         try:
-            if self.begun:
-                self._compare(told)
-            else:
-                self.path.mkdir(parents=True, exist_ok=True)
+            differ = self.differs(told) if self.begun else []
+            if differ:
+                raise ConfigError(
+                    f"{str(self.path)!r} was begun with something else ({'; '.join(differ)}); go on with the same, or "
+                    f"name another folder with --out"
+                )
+            self.path.mkdir(parents=True, exist_ok=True)
             _write_whole(self.path / BENCH, json.dumps(dict(told), indent=2, ensure_ascii=False) + "\n")
         except OSError as error:
             raise ConfigError(f"results folder {str(self.path)!r}: {error.strerror}; choose another one") from error
@@ -66,20 +72,39 @@ class Folder:
             raise ConfigError(f"{str(self.path / BENCH)!r} is damaged: expected a JSON object")
         return found
 
-    def _compare(self, told: Mapping[str, Any]) -> None:
-        before = self.told()
-        names = sorted((before.keys() | told.keys()) - _FREE)
-        plain = json.loads(json.dumps(dict(told)))
-        differ = [
+    def differs(self, told: Mapping[str, Any]) -> list[str]:
+        """What was run here and is not what is told now: ``model: 'a', now 'b'``. Raises as ``told`` does."""
+        before, plain = self.told(), json.loads(json.dumps(dict(told)))
+        return [
             f"{name}: {before.get(name)!r}, now {plain.get(name)!r}"
-            for name in names
+            for name in sorted((before.keys() | plain.keys()) - _FREE)
             if before.get(name) != plain.get(name)
         ]
-        if differ:
-            raise ConfigError(
-                f"{str(self.path)!r} was begun with something else ({'; '.join(differ)}); go on with the same, or name "
-                f"another folder with --out"
-            )
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, this process alone works here, also after another one was killed.
+
+        Raises ``ConfigError`` when another one does, and for a folder that cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            stream = (self.path / LOCK).open("a+")
+        except OSError as error:
+            raise ConfigError(f"results folder {str(self.path)!r}: {error.strerror}; choose another one") from error
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                stream.seek(0)
+                raise ConfigError(
+                    f"process {stream.read().strip() or '?'} works on {str(self.path)!r}; wait for it, or name another "
+                    f"folder with --out"
+                ) from error
+            stream.truncate(0)
+            stream.write(str(os.getpid()))
+            stream.flush()
+            yield
 
     # -- lines -------------------------------------------------------------------------------------------------------
 

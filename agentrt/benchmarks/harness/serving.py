@@ -1,0 +1,107 @@
+"""Who answers: a server that is up, the engine that was left running, or one started for the benchmark."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from agentrt.errors import ExecutorError
+
+if TYPE_CHECKING:
+    from agentrt.engine import EngineInfo
+    from agentrt.executors.base import ModelExecutor
+
+_PATIENCE: Final = 30.0
+"""Seconds that a server may take to say what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """``told`` is what the engine says of itself: kind, version, model, address; ``session`` is the session id of an
+    engine on this machine, 0 for none."""
+
+    models: Mapping[str, ModelExecutor] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
+    session: int = 0
+
+
+NOBODY: Final = Served(told={"kind": "none", "model": ""})
+"""For a benchmark that asks no model."""
+
+
+@asynccontextmanager
+async def served(url: str | None, model: str | None) -> AsyncIterator[Served]:
+    """Have a model that answers, by the name ``default``.
+
+    Raises ``Unreachable`` or ``Refused`` for a server that does not answer, ``EngineError`` and ``ConfigError`` when
+    none can be started. An engine that was started for this ends with the block.
+    """
+    url = url or os.environ.get("AGENTRT_ENGINE") or None
+    if url is not None:
+        from agentrt.engine import find
+
+        async with _asked(url, await asyncio.to_thread(find, url), model) as here:
+            yield here
+        return
+    found = await asyncio.to_thread(_left_running, model)
+    if found is not None:
+        async with _asked(found.url, found, None) as here:
+            yield here
+        return
+    from agentrt.engine import embedded, progress_for
+
+    progress = progress_for()
+    async with AsyncExitStack() as stack:
+        failed = True
+        try:
+            engine = await stack.enter_async_context(embedded(model, progress=progress))
+            failed = False
+        finally:
+            progress.close(failed=failed)
+        yield await stack.enter_async_context(_asked(engine.url, engine.info, None))
+
+
+def _left_running(model: str | None) -> EngineInfo | None:
+    """The newest engine that was brought up to stay, if it serves that model."""
+    from agentrt.engine import running
+
+    wanted = Path(model).name if model and Path(model).is_dir() else model
+    there = [one for one in running() if not one.attached]
+    return next((one for one in there if wanted is None or one.model == wanted), None)
+
+
+@asynccontextmanager
+async def _asked(url: str, ours: EngineInfo | None, model: str | None) -> AsyncIterator[Served]:
+    """Connect, and ask the server what it is."""
+    from agentrt.executors import connect
+
+    key = ours.api_key if ours else None
+    async with AsyncExitStack() as stack:
+        executor = connect(url, api_key=key, model=model)
+        stack.push_async_callback(executor.close)
+        found = await executor.probe()
+        told = {"kind": "openai", "model": await found.model(), "url": url, **await _told(url, key)}
+        if ours is not None:
+            told["device"] = ours.device
+        yield Served({"default": executor}, told, ours.pid if ours else 0)
+
+
+async def _told(url: str, key: str | None) -> dict[str, Any]:
+    """What SGLang tells of itself that results or times depend on; nothing of other servers."""
+    from agentrt.executors.failures import KEY_VARIABLE
+    from agentrt.executors.http import HttpServer
+
+    server = HttpServer(url, name="the model server", api_key=key or os.environ.get(KEY_VARIABLE), timeout=_PATIENCE)
+    info: Any = {}
+    with suppress(ExecutorError):
+        info = await server.get("/server_info")
+    await server.close()
+    if not isinstance(info, dict) or not info:
+        return {}
+    names = ("version", "context_length", "max_total_num_tokens", "tool_call_parser", "dtype", "radix_eviction_policy")
+    return {"kind": "sglang"} | {name: info[name] for name in names if info.get(name) is not None}
