@@ -18,8 +18,19 @@ class Answer(NamedTuple):
     bad: bool = False
 
 
-def now_running(view: RunView, now: float) -> Answer:
-    """What goes on, the longest first; steps that only hold others are left out."""
+_LEFT: Final = {
+    "interrupted": "its process is gone, without a word",
+    "waiting": "it is put aside until somebody answers",
+    "cancelled": "it was cancelled after its process was gone",
+}
+"""Why nothing runs in a run that has not ended, by how it stands."""
+
+
+def now_running(view: RunView, now: float, status: str = "running") -> Answer:
+    """What goes on, the longest first; steps that only hold others are left out.
+
+    ``status`` is how the run stands, which only the journal knows: in one whose process is gone, nothing runs.
+    """
     leaves = (step for step in view.running.values() if step.kind not in ("agent", "program"))
     named: list[str] = []
     more = 0
@@ -28,19 +39,31 @@ def now_running(view: RunView, now: float) -> Answer:
             named.append(f"{step.id} {duration(max(0.0, now - (step.started or now)))}")
         else:
             more += 1
+    if status in _LEFT and view.status in ("running", "waiting"):
+        broken = f"; broken off: {_listed(named, more)}" if named and status != "waiting" else ""
+        return Answer("now", f"nothing runs: {_LEFT[status]}{broken}")
     if not named:
         called = view.count("pending", "ready")
         between = f"{counted(called, 'step')} just called" if called else "between two steps"
         return Answer("now", "nothing runs" if view.ended or not view.total else between)
-    return Answer("now", ", ".join(named) + (f" and {more:,} more" if more else ""))
+    return Answer("now", _listed(named, more))
+
+
+def _listed(named: list[str], more: int) -> str:
+    return ", ".join(named) + (f" and {more:,} more" if more else "")
 
 
 def what_failed(view: RunView) -> Answer | None:
-    """What failed first, and why; ``None`` when nothing did."""
+    """What the run failed of, else what failed first in it, and why; ``None`` when nothing did."""
     first = next(iter(view.failed.values()), None)
+    if view.status == "failed" and view.error:
+        blamed = next((step for step in view.failed.values() if f"'{step.id}'" in view.error), None)
+        if blamed is None:  # the program itself; what failed in it, it had dealt with
+            before = f" ({counted(len(view.failed), 'step')} failed before that)" if first else ""
+            return Answer("failed", cut(one_line(view.error), 160, "…") + before, bad=True)
+        first = blamed
     if first is None:
-        error = view.error if view.ended and view.status == "failed" else None
-        return Answer("failed", one_line(error), bad=True) if error else None
+        return None
     first = _innermost(view, first)
     more = len(view.failed) - 1
     told = f"{first.id}: {cut(one_line(first.error or ''), 160, '…')}"

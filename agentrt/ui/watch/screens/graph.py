@@ -79,7 +79,7 @@ class GraphScreen(WatchScreen):
     def _answers(self, watched: Watched) -> Iterator[Answer]:
         view, now = watched.view, watched.now
         failed, cached = what_failed(view), cache(view)
-        yield failed if failed is not None and view.ended else now_running(view, now)
+        yield failed if failed is not None and view.ended else now_running(view, now, watched.state.status)
         line = self.query_one(GanttPane).timeline
         if line is not None:
             yield Answer("time", summary(line, critical_path(view), now))
