@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
@@ -90,6 +90,22 @@ class RunChange(NamedTuple):
     error: str | None
     owner: str | None
     id: RunId
+
+
+class StepStory(NamedTuple):
+    """All that a journal holds of one step: what tells of it to people is made of that.
+
+    ``entries`` and ``notes`` are those of the step, as JSON, the former with their large texts in their places
+    (``telling.entry_json``); ``messages`` what the model was sent last, whole, and the ``tools`` it was offered;
+    ``hints`` those on its context, newest last, as (when, wire).
+    """
+
+    step: StepId
+    entries: Sequence[dict[str, Any]]
+    notes: Sequence[dict[str, Any]]
+    messages: Sequence[dict[str, Any]]
+    tools: Sequence[dict[str, Any]]
+    hints: Sequence[tuple[float, dict[str, Any]]]
 
 
 class OwnerRow(NamedTuple):

@@ -1,4 +1,4 @@
-"""What is asked of a journal by those who watch runs: how far they are, lines of their log, all about one step.
+"""What is asked of a journal by those who watch runs: what has happened since, how far they are, lines of their log.
 
 Queries read what is new, or what is looked at; none reads a whole long run again and again.
 """
@@ -6,30 +6,97 @@ Queries read what is new, or what is looked at; none reads a whole long run agai
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from agentrt.events import Event
 from agentrt.store import archive, schema
-from agentrt.store.rows import Entry, NoteRow
-from agentrt.store.telling import hashes_of
-from agentrt.types import RunId, StepId, Usage
+from agentrt.store.retelling import Retelling, bodies_needed
+from agentrt.store.rows import Entry, NoteRow, RunRow
+from agentrt.types import RunId, Usage
+
+_Row = TypeVar("_Row", Entry, NoteRow)
 
 _ENTRIES: Final = schema.entries.c
 _STATUS_AT: Final = len('{"status":"') + 1
 """Where the status begins in the data of an ``ended`` entry; SQL counts from 1."""
 
 
+# -- what happened ---------------------------------------------------------------------------------------------------
+
+
+class Happenings:
+    """The events of a run, page by page, as far as its journal goes; asked again, what has come since.
+
+    ``size`` is how many entries, and how many notes, are read at once.
+    ``end`` is the entry that tells how the run ended, ``None`` while it has not, or goes on again.
+    """
+
+    def __init__(self, run: RunRow, size: int) -> None:
+        self._run = run.id
+        self._size = size
+        self._retelling = Retelling(run, lambda hash_: self._bodies[hash_])
+        self._bodies: dict[str, str] = {}
+        self._seq = 0
+        self._note = 0
+        self._begun = False
+
+    @property
+    def end(self) -> Entry | None:
+        """See the class."""
+        return self._retelling.end
+
+    async def page(self, connection: AsyncConnection) -> list[Event]:
+        """The next events, in the order of their times; empty when nothing is new. Raises ``JournalError``.
+
+        Notes are read first: what they are about was written before them, and is among the entries then.
+        """
+        while True:
+            entries, notes = await self._rows(connection)
+            if self._begun and not entries and not notes:
+                return []
+            self._begun = True
+            self._bodies = await archive.some_bodies(connection, self._run, bodies_needed(entries))
+            if events := list(self._retelling.tell(entries, notes)):
+                return events
+
+    async def _rows(self, connection: AsyncConnection) -> tuple[Sequence[Entry], Sequence[NoteRow]]:
+        """The next of both, as far in time as both are known to go."""
+        numbered = await archive.notes_of(connection, self._run, after=self._note, limit=self._size)
+        notes: Sequence[NoteRow] = [note for _, note in numbered]
+        entries: Sequence[Entry] = await archive.entries_of(connection, self._run, after=self._seq, limit=self._size)
+        until = min(_end(entries, self._size), _end(notes, self._size))
+        entries, notes = _until(entries, until), _until(notes, until)
+        self._seq = entries[-1].seq if entries else self._seq
+        self._note = numbered[len(notes) - 1][0] if notes else self._note
+        return entries, notes
+
+
+def _end(rows: Sequence[_Row], size: int) -> float:
+    """Up to when all rows are there, of which no more than ``size`` were asked for."""
+    return rows[-1].at if len(rows) == size else math.inf
+
+
+def _until(rows: Sequence[_Row], at: float) -> Sequence[_Row]:
+    """The rows up to the last one that is no later: what is told later has to wait for the page that goes as far."""
+    last = next((number for number in range(len(rows), 0, -1) if rows[number - 1].at <= at), 0)
+    return rows[:last]
+
+
+# -- how far they are ------------------------------------------------------------------------------------------------
+
+
 class Digest(NamedTuple):
-    """How far a run is, up to its entry ``seq``; counts of steps; ``asked`` of questions."""
+    """How far a run is, up to its entry ``seq``: counts of steps, and the tokens they took."""
 
     seq: int = 0
     called: int = 0
     ended: int = 0
     failed: int = 0
-    asked: int = 0
     usage: Usage = Usage()
 
 
@@ -47,9 +114,7 @@ async def digests(connection: AsyncConnection, known: Mapping[RunId, Digest]) ->
 async def _count(connection: AsyncConnection, which: ColumnElement[bool], found: dict[RunId, Digest]) -> None:
     status = func.substr(_ENTRIES.data, _STATUS_AT, 4)
     counted = select(_ENTRIES.run, _ENTRIES.kind, status, func.count(), func.max(_ENTRIES.seq))
-    grouped = counted.where(which, _ENTRIES.kind.in_(("called", "ended", "asked"))).group_by(
-        _ENTRIES.run, _ENTRIES.kind, status
-    )
+    grouped = counted.where(which, _ENTRIES.kind.in_(("called", "ended"))).group_by(_ENTRIES.run, _ENTRIES.kind, status)
     for run, kind, ending, number, seq in await connection.execute(grouped):
         was = found[run]
         failed = number if kind == "ended" and ending == "fail" else 0
@@ -84,46 +149,3 @@ async def some_lines(connection: AsyncConnection, run: RunId, first: int, most: 
 def _holds(find: str) -> ColumnElement[bool]:
     columns = (_ENTRIES.step, _ENTRIES.kind, _ENTRIES.data)
     return or_(*(column.icontains(find, autoescape=True) for column in columns))
-
-
-# -- one step --------------------------------------------------------------------------------------------------------
-
-
-class StepRows(NamedTuple):
-    """What a journal holds of one step. ``bodies`` are the large texts of its entries; ``messages`` what the model was
-    sent last, whole; ``hints`` the notes of the kind ``hints`` of its run."""
-
-    entries: Sequence[Entry]
-    notes: Sequence[NoteRow]
-    bodies: Mapping[str, str]
-    messages: Sequence[dict[str, Any]]
-    hints: Sequence[NoteRow]
-
-
-async def step_rows(connection: AsyncConnection, run: RunId, step: StepId) -> StepRows:
-    """Everything about a step; empty for one that there is not."""
-    query = select(schema.entries).where(_ENTRIES.run == run, _ENTRIES.step == step).order_by(_ENTRIES.seq)
-    entries = [Entry(*row) for row in await connection.execute(query)]
-    bodies = await archive.some_bodies(connection, run, [hash_ for one in entries for hash_ in hashes_of(one)])
-    notes = [note for _, note in await archive.notes_of(connection, run, step=step)]
-    sent = next((json.loads(one.data) for one in reversed(entries) if one.kind == "sent"), None)
-    if sent is None:
-        return StepRows(entries, notes, bodies, (), ())
-    messages = await _conversation(connection, run, sent["messages"])
-    note = schema.notes.c
-    told = select(schema.notes).where(note.run == run, note.kind == "hints").order_by(note.id)
-    hints = [NoteRow(*row[1:]) for row in await connection.execute(told)]
-    return StepRows(entries, notes, bodies, messages, hints)
-
-
-async def _conversation(connection: AsyncConnection, run: RunId, last: str | None) -> list[dict[str, Any]]:
-    """The messages of a chain, the oldest first."""
-    found: list[list[dict[str, Any]]] = []
-    while last is not None:
-        texts = await archive.some_bodies(connection, run, [last])
-        if last not in texts:
-            break
-        link = json.loads(texts[last])
-        found.append(link["more"])
-        last = link["on"]
-    return [message for more in reversed(found) for message in more]

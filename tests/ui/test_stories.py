@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrt.events import TurnMoved, TurnPhase, TurnSent
+from agentrt.store.rows import StepStory
 from agentrt.types import SessionId, StepId, StepKind, Usage
 from agentrt.ui.folds.prompts import Prompt, prompt_of, turns_of
 from agentrt.ui.folds.stories import (
@@ -25,7 +26,6 @@ from agentrt.ui.folds.stories import (
 )
 from agentrt.ui.folds.timings import timings_of
 from agentrt.ui.model import TAIL, StepView
-from agentrt.ui.watch.sources.base import StepStory
 from tests.ui.conftest import RUN, Story
 
 GIST = "2 messages 0123456789abcdef0123456789abcdef"

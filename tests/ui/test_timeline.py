@@ -88,9 +88,12 @@ def test_the_pause_between_two_attempts_is_no_work(story: Story) -> None:
 
 def test_attempts_before_a_resume_are_no_part_of_it(story: Story) -> None:
     """What another process tried before this one began the step anew is not in its stretches."""
-    story.add("a#1", kind="tool").start("a#1", at=5.0).end("a#1", at=6.0)
+    story.add("a#1", kind="tool").start("a#1", at=0.5).retry("a#1", at=1.0, delay=1.0, error="no")
+    story.view.apply(RunResumed(RUN, 4.0, 100.0, ()))
+    story.start("a#1", at=5.0).end("a#1", at=6.0)
     step = story.view.steps[StepId("a#1")]
-    assert stretches(step, 0.0, [(1.0, 2.0)]) == (Stretch("queued", 0.0, 5.0), Stretch("tool", 5.0, 6.0))
+    assert step.pauses
+    assert stretches(step, 0.0) == (Stretch("queued", 0.0, 5.0), Stretch("tool", 5.0, 6.0))
 
 
 def test_a_step_that_took_no_time_is_still_seen(story: Story) -> None:

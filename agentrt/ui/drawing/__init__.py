@@ -1,1 +1,1 @@
-"""What screens and reports draw with: bars, axes, tables of characters. Pure."""
+"""What screens and reports draw with: signs and looks, bars, axes, tables of characters. Pure."""

@@ -16,7 +16,7 @@ from agentrt.ui.words import share
 KvLook: TypeAlias = Literal[
     "", "strong", "held", "evictable", "gone", "quiet", "cached", "fresh", "running", "queued", "stopped", "warning"
 ]
-"""The looks used here, of those in ``agentrt.ui.watch.glyphs``; empty: plain text."""
+"""The looks used here, of those in ``agentrt.ui.drawing.glyphs``; empty: plain text."""
 
 Piece: TypeAlias = tuple[str, KvLook]
 Line: TypeAlias = list[Piece]

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, Final, NamedTuple
 
+from agentrt.store.rows import StepStory
 from agentrt.types import Usage
 from agentrt.ui.folds.stories import Call, called
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.watch.sources.base import StepStory
 
 _FRAME: Final = 16
 """Characters that a message weighs beside its own: its role and its ends take some tokens in every template."""

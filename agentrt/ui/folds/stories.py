@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from agentrt.store.codec import KIND
 from agentrt.store.readable import readable
+from agentrt.store.rows import StepStory
 from agentrt.types import StepId
 from agentrt.ui.model import TAIL, RunView, StepView
-from agentrt.ui.watch.sources.base import StepStory
 
 _CONTEXT: Final = re.compile(r"(\d+) messages [0-9a-f]{32}")
 _SAID: Final = ("agentrt.sdk.turns:Answer", "agentrt.sdk.turns:Said")

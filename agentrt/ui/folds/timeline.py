@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -19,9 +19,6 @@ thinking; pause: an attempt failed, the next one is put off; holding: an agent o
 
 Order: TypeAlias = Literal["start", "tree"]
 """Rows by when they started, or each below the step that called it."""
-
-Pauses: TypeAlias = Callable[[StepView], Sequence[tuple[float, float]]]
-"""The times at which attempts of a step failed, and when the next ones were due."""
 
 MOST_STEPS: Final = 60
 """Steps up to which each has a row of its own; above, steps of a name share one."""
@@ -71,21 +68,13 @@ class Row(NamedTuple):
     group: GroupView | None = None
 
 
-def pauses_of(step: StepView) -> Sequence[tuple[float, float]]:
-    """The pauses between a step's attempts, as its view has them."""
-    return step.pauses
-
-
-def stretches(step: StepView, ready: float | None, pauses: Sequence[tuple[float, float]] = ()) -> tuple[Stretch, ...]:
-    """Where a step's time went, from its call on, without a gap. ``ready`` is when its inputs had ended, if they have.
-
-    ``pauses`` are those between its attempts: when one failed, and when the next began.
-    """
+def stretches(step: StepView, ready: float | None) -> tuple[Stretch, ...]:
+    """Where a step's time went, without a gap from its call on. ``ready``: when its inputs had ended, if they have."""
     marks: list[tuple[float, Stage]] = [(step.added, "waiting")]
     if step.started is not None:
         marks.append((step.started if ready is None else min(ready, step.started), "queued"))
         marks.append((step.started, _begins_as(step)))
-        marks += _moves(step, step.started, pauses)
+        marks += _moves(step, step.started)
     elif ready is not None and not step.finished:
         marks.append((ready, "queued"))
     return tuple(_between(marks, step.ended))
@@ -96,12 +85,12 @@ def _begins_as(step: StepView) -> Stage:
     return "queued" if step.turn is not None and step.turn.phases else _WORK[step.kind]
 
 
-def _moves(step: StepView, started: float, pauses: Sequence[tuple[float, float]]) -> list[tuple[float, Stage]]:
+def _moves(step: StepView, started: float) -> list[tuple[float, Stage]]:
     """What changes after a step's first start, in order."""
     marks: list[tuple[float, Stage]] = []
     if step.turn is not None:
         marks += [(max(at, started), phase) for at, phase in step.turn.phases]
-    pauses = [pause for pause in pauses if pause[0] >= started]  # those before are of a process that ended
+    pauses = [pause for pause in step.pauses if pause[0] >= started]  # those before are of a process that ended
     for failed, again in pauses:
         marks += [(failed, "pause"), (again, _begins_as(step))]
     if pauses and step.status == "pending":
@@ -170,14 +159,10 @@ class Crowd:
 
 
 class Timeline:
-    """Follows a view; ``update`` takes over what has changed in it, at the price of the steps that are unfinished.
+    """Follows a view; ``update`` takes over what has changed in it, at the price of the steps that are unfinished."""
 
-    ``pauses`` tells of the failed attempts of a step.
-    """
-
-    def __init__(self, view: RunView, pauses: Pauses = pauses_of) -> None:
+    def __init__(self, view: RunView) -> None:
         self.view = view
-        self._pauses = pauses
         self._clear()
 
     def _clear(self) -> None:
@@ -213,7 +198,7 @@ class Timeline:
         one = self._open.get(step.id)
         if one is not None:
             return one.stretches
-        return stretches(step, self._ready.get(step.id, step.added), self._pauses(step))
+        return stretches(step, self._ready.get(step.id, step.added))
 
     def crowd(self, group: GroupView) -> Crowd:
         """The steps of a group over time."""
@@ -228,7 +213,7 @@ class Timeline:
     def _recount(self, one: _Open) -> bool:
         """Count a changed step anew; whether it is over."""
         step = one.step
-        new = stretches(step, one.ready, self._pauses(step))
+        new = stretches(step, one.ready)
         crowd = self._crowd(step)
         for stretch in one.stretches:
             if stretch not in new:

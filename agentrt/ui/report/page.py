@@ -13,6 +13,7 @@ from typing import Any, Final
 from agentrt import __version__
 from agentrt.graph.render.svg import to_svg
 from agentrt.types import StepId
+from agentrt.ui.drawing.glyphs import STATUS_GLYPH, STATUS_LOOK
 from agentrt.ui.folds.stories import plain_text
 from agentrt.ui.folds.timeline import slowest, summary
 from agentrt.ui.model import StepView
@@ -22,7 +23,6 @@ from agentrt.ui.report.graph import MOST_STEPS, drawing_of
 from agentrt.ui.report.kv import kv_html
 from agentrt.ui.report.reading import Report
 from agentrt.ui.report.steps import HEADS, Cutter, lines, state_of
-from agentrt.ui.watch.glyphs import STATUS_GLYPH, STATUS_LOOK
 from agentrt.ui.words import counted, duration, share
 
 _HERE: Final = Path(__file__).parent

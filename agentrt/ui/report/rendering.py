@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from agentrt.store.rows import OwnerRow, RunRow
+from agentrt.store.stories import stories_of
 from agentrt.types import StepId
 from agentrt.ui.model import StepView
 from agentrt.ui.report.page import page_of
 from agentrt.ui.report.perfetto import trace_of
 from agentrt.ui.report.picture import picture_of
-from agentrt.ui.report.reading import Report, read, stories
+from agentrt.ui.report.reading import Report, read
 from agentrt.ui.report.steps import MOST_TOLD, ROOM, Cutter, by_interest, listed, story_html
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ async def _told(
     """The stories of these steps, as many as there is room for: the first ones are wanted most."""
     found: dict[StepId, str] = {}
     steps = {step.id: step for step in wanted}
-    async for story in stories(connection, report.row, steps):
+    async for story in stories_of(connection, report.row.id, steps):
         found[story.step] = story_html(report, steps[story.step], story, cutter)
     room = ROOM
     kept: dict[StepId, str] = {}

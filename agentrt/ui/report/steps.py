@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from agentrt.store.rows import StepStory
 from agentrt.types import StepId
+from agentrt.ui.drawing.glyphs import STATUS_LOOK, status_sign
 from agentrt.ui.folds.prompts import Sent, prompt_of
 from agentrt.ui.folds.stories import (
     Attempt,
@@ -22,8 +24,6 @@ from agentrt.ui.folds.timeline import told
 from agentrt.ui.model import StepView
 from agentrt.ui.report.escaping import html, line
 from agentrt.ui.report.reading import Report
-from agentrt.ui.watch.glyphs import STATUS_LOOK, status_sign
-from agentrt.ui.watch.sources.base import StepStory
 from agentrt.ui.words import duration, share, tokens
 
 MOST_LISTED: Final = 2_000

@@ -18,7 +18,7 @@ from textual.screen import Screen
 
 from agentrt.errors import AgentrtError, NoSuchRun, UsageError
 from agentrt.types import RunId, StepId
-from agentrt.ui.watch.glyphs import Look
+from agentrt.ui.drawing.glyphs import Look
 from agentrt.ui.watch.messages import Notice, RunOpened, StepChosen, StepOpened
 from agentrt.ui.watch.screens.base import TABS, WatchScreen, headline
 from agentrt.ui.watch.sources.base import RunSource

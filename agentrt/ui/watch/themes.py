@@ -10,7 +10,7 @@ from typing import Final
 
 from textual.theme import Theme
 
-from agentrt.ui.watch.glyphs import Look
+from agentrt.ui.drawing.glyphs import Look
 
 LIGHT: Final = "agentrt-light"
 DARK: Final = "agentrt-dark"

@@ -11,11 +11,11 @@ from hashlib import sha256
 import pytest
 
 from agentrt.events import Event, KvSampled, RunEnded, StepAdded
+from agentrt.store.rows import StepStory
 from agentrt.types import StepId
 from agentrt.ui.report.page import page_of
 from agentrt.ui.report.reading import Report
 from agentrt.ui.report.steps import MOST_LISTED, Cutter, listed, story_html
-from agentrt.ui.watch.sources.base import StepStory
 from tests.ui.report.conftest import HOSTILE, HOSTILE_NAME, RUN, a_lot, parsed, ran, report_of
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agentrt.events import Event
+from agentrt.store.rows import StepStory
 from agentrt.types import StepId
-from agentrt.ui.watch.sources.base import LogLine, RunState, StepStory
+from agentrt.ui.watch.sources.base import LogLine, RunState
 
 
 class SilentSource:

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from agentrt import Agent, Program, Runtime, each, program, step, tool
 from agentrt.errors import NoSuchRun
 from agentrt.events import Event, KvSampled, StepAdded, StepStarted, StepText
 from agentrt.executors import connect
 from agentrt.runtime import RunResult
-from agentrt.store import Journal, archive
+from agentrt.store import Journal, archive, schema
 from agentrt.store.retelling import Retelling
 from agentrt.testing import ScriptedServer, say
 from agentrt.types import RunId, StepId
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.watch.sources import journal as sources
 from agentrt.ui.watch.sources.journal import JournalRun, JournalRuns
 from tests.runtime.durable import zoo
 from tests.store.stored import A, entry, row
@@ -86,15 +86,12 @@ def before(view: RunView, step: StepView) -> frozenset[StepId]:
 
 @pytest.mark.parametrize("shape", PROGRAMS, ids=lambda one: one.name)
 @pytest.mark.parametrize("page", [3, 500])
-async def test_the_journal_tells_what_observers_saw(
-    journal: Journal, shape: Program[..., Any], page: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_journal_tells_what_observers_saw(journal: Journal, shape: Program[..., Any], page: int) -> None:
     """Steps, edges, attempts, errors, tokens and counts are the same, in pages of any size."""
-    monkeypatch.setattr(sources, "PAGE", page)
     live = RunView()
     async with Runtime(journal=journal, observers=[live.apply]) as runtime:
         result = await runtime.run(shape)
-    told, _ = await told_by(JournalRun(journal, result.id))
+    told, _ = await told_by(JournalRun(journal, result.id, page))
     assert seen(told) == seen(live)
     assert {one: count for one, count in told.counts.items() if count} == {
         one: count for one, count in live.counts.items() if count
@@ -107,6 +104,19 @@ async def test_the_journal_tells_what_observers_saw(
         live.id,
     )
     assert [one.path for one in told.groups] == [one.path for one in live.groups]
+
+
+@pytest.mark.parametrize("shape", [zoo.nested, zoo.retried, zoo.caught], ids=lambda one: one.name)
+async def test_a_run_whose_notes_are_lost_is_told_all_the_same(journal: Journal, shape: Program[..., Any]) -> None:
+    """Notes are owed to nobody: without any, steps, edges, attempts, errors and how the run ended are as they were."""
+    live = RunView()
+    async with Runtime(journal=journal, observers=[live.apply]) as runtime:
+        result = await runtime.run(shape)
+    async with journal.connect(write=True) as connection:
+        await connection.execute(delete(schema.notes))
+    told, _ = await told_by(JournalRun(journal, result.id))
+    assert seen(told) == seen(live)
+    assert (told.status, told.error, told.usage) == (live.status, live.error, live.usage)
 
 
 @step

@@ -16,12 +16,13 @@ from agentrt.errors import JournalError
 from agentrt.events import Event
 from agentrt.runtime import Runtime
 from agentrt.store import Journal
+from agentrt.store.rows import StepStory
 from agentrt.types import RunId, StepId
 from agentrt.ui.watch.acting import ActingApp, settled
 from agentrt.ui.watch.messages import StepChosen, StepOpened
 from agentrt.ui.watch.pages import Pages
 from agentrt.ui.watch.panes.log import LogPane, sign_of
-from agentrt.ui.watch.sources.base import LogLine, RunState, StepStory
+from agentrt.ui.watch.sources.base import LogLine, RunState
 from agentrt.ui.watch.watched import Watched
 
 STATE = RunState(RunId("run-1"), "report", "running", 0.0, 1.0, live=True)

@@ -24,6 +24,7 @@ from agentrt.errors import JournalError
 from agentrt.events import TurnSent
 from agentrt.executors import connect
 from agentrt.store import Journal
+from agentrt.store.rows import StepStory
 from agentrt.testing import ScriptedServer, calls, say
 from agentrt.types import RunId, SessionId, StepId, Usage
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
@@ -31,7 +32,7 @@ from agentrt.ui.watch.panes.prompt import ABOUT, RAIL
 from agentrt.ui.watch.panes.text_lines import Layout, Line, breaks, clean, find, lines_of
 from agentrt.ui.watch.panes.text_parts import PARTS
 from agentrt.ui.watch.screens.step import FINISHED_S, OPEN_S, PartTab, Rereading, StepScreen
-from agentrt.ui.watch.sources.base import RunState, StepStory
+from agentrt.ui.watch.sources.base import RunState
 from agentrt.ui.watch.sources.journal import JournalRun
 from agentrt.ui.watch.themes import DARK, LIGHT, THEMES, css, variables
 from agentrt.ui.watch.watched import Watched

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual import events
 
 from agentrt.runtime.questions import Question
-from agentrt.ui.watch.glyphs import Look
+from agentrt.ui.drawing.glyphs import Look
 from agentrt.ui.watch.panes.base import Pane
 from agentrt.ui.watch.watched import Watched
 from agentrt.ui.words import one_line

@@ -12,7 +12,7 @@ from textual.geometry import Offset, Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from agentrt.ui.watch.glyphs import LOOKS, Look
+from agentrt.ui.drawing.glyphs import LOOKS, Look
 from agentrt.ui.watch.watched import Watched
 
 

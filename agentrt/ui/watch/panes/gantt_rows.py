@@ -11,9 +11,9 @@ from rich.style import Style
 from rich.text import Text
 
 from agentrt.ui.drawing.bars import EIGHTHS, HEIGHTS, Cell, Window, bar, peak, ticks
+from agentrt.ui.drawing.glyphs import PHASE_FILL, PHASE_LOOK, Look, status_look, status_sign
 from agentrt.ui.folds.timeline import Row, Stage, Timeline, told, worded
 from agentrt.ui.model import GroupView
-from agentrt.ui.watch.glyphs import PHASE_FILL, PHASE_LOOK, Look, status_look, status_sign
 from agentrt.ui.words import counted, duration, one_line, share
 
 FILLS: Final[dict[str, str]] = {**PHASE_FILL, "pause": "↻", "holding": "─"}

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from rich.cells import cell_len, chop_cells
 
 from agentrt.types import StepKind, StepStatus
+from agentrt.ui.drawing.glyphs import KIND_GLYPH, STATUS_GLYPH, STATUS_LOOK, Look, status_look, status_sign
 from agentrt.ui.folds.folding import FoldNode
 from agentrt.ui.model import StepView
-from agentrt.ui.watch.glyphs import KIND_GLYPH, STATUS_GLYPH, STATUS_LOOK, Look, status_look, status_sign
 from agentrt.ui.words import duration, one_line, share
 
 TIME: Final = 7

@@ -12,7 +12,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from agentrt.ui.watch.glyphs import STATUS_GLYPH, STATUS_LOOK, Look
+from agentrt.ui.drawing.glyphs import STATUS_GLYPH, STATUS_LOOK, Look
 from agentrt.ui.watch.messages import StepChosen, StepOpened
 from agentrt.ui.watch.pages import Pages, Reading
 from agentrt.ui.watch.panes.base import Pane

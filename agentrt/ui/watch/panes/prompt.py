@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
+from agentrt.ui.drawing.glyphs import Look
 from agentrt.ui.folds.prompts import Prompt, Sent
 from agentrt.ui.folds.stories import Call
-from agentrt.ui.watch.glyphs import Look
 from agentrt.ui.watch.panes.text_lines import Line, clean, lines_of
 from agentrt.ui.words import counted, share
 

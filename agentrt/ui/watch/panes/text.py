@@ -10,7 +10,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from agentrt.ui.watch.glyphs import Look
+from agentrt.ui.drawing.glyphs import Look
 from agentrt.ui.watch.messages import Notice, StepOpened
 from agentrt.ui.watch.panes.base import Pane
 from agentrt.ui.watch.panes.text_lines import UNWRAPPED, Finding, Layout, Line

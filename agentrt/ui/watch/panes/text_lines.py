@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from rich.cells import get_character_cell_size
 
 from agentrt.types import StepId
-from agentrt.ui.watch.glyphs import Look
+from agentrt.ui.drawing.glyphs import Look
 
 TAB: Final = 4
 UNWRAPPED: Final = 2000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias, get_args
 
+from agentrt.store.rows import StepStory
 from agentrt.ui.folds.prompts import prompt_of
 from agentrt.ui.model import RunView, StepView
 from agentrt.ui.watch.panes.prompt import prompt_lines, prompt_text
@@ -16,7 +17,6 @@ from agentrt.ui.watch.panes.text_sections import (
     tools_lines,
 )
 from agentrt.ui.watch.panes.text_timings import timings_lines
-from agentrt.ui.watch.sources.base import StepStory
 
 Part: TypeAlias = Literal["Overview", "Prompt", "Output", "Tools", "Attempts", "Hints", "Timings"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)

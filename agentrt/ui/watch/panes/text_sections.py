@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from agentrt.store.rows import StepStory
 from agentrt.types import StepId
+from agentrt.ui.drawing.glyphs import KIND_GLYPH, Look, status_look, status_sign
 from agentrt.ui.folds.stories import (
     Attempt,
     Call,
@@ -19,10 +21,8 @@ from agentrt.ui.folds.stories import (
     question_of,
 )
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.watch.glyphs import KIND_GLYPH, Look, status_look, status_sign
 from agentrt.ui.watch.panes.prompt import call_lines
 from agentrt.ui.watch.panes.text_lines import Line, lines_of
-from agentrt.ui.watch.sources.base import StepStory
 from agentrt.ui.words import counted, cut, duration, one_line
 
 MOST: Final = 50

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from agentrt.store.rows import StepStory
+from agentrt.ui.drawing.glyphs import PHASE_FILL, PHASE_LOOK, Look
 from agentrt.ui.folds.stories import attempts_of
 from agentrt.ui.folds.timings import Stretch, Timings, timings_of
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.watch.glyphs import PHASE_FILL, PHASE_LOOK, Look
 from agentrt.ui.watch.panes.text_lines import Line
 from agentrt.ui.watch.panes.text_sections import heading, moment, named
-from agentrt.ui.watch.sources.base import StepStory
 from agentrt.ui.words import duration
 
 _BAR: Final = 40

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from agentrt.ui.watch.glyphs import status_look, status_sign
+from agentrt.ui.drawing.glyphs import status_look, status_sign
 from agentrt.ui.watch.watched import Watched
 from agentrt.ui.words import called, cut, duration, share
 

@@ -14,7 +14,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from agentrt.ui.watch.glyphs import KIND_GLYPH, PHASE_FILL, STATUS_GLYPH
+from agentrt.ui.drawing.glyphs import KIND_GLYPH, PHASE_FILL, STATUS_GLYPH
 
 _NAMES = {
     "question_mark": "?",

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
 from agentrt.errors import AgentrtError
-from agentrt.ui.watch.glyphs import status_look, status_sign
+from agentrt.ui.drawing.glyphs import status_look, status_sign
 from agentrt.ui.watch.messages import RunOpened
 from agentrt.ui.watch.panes.listing import Listing
 from agentrt.ui.watch.screens.base import WatchScreen

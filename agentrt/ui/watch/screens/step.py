@@ -15,10 +15,11 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from agentrt.errors import JournalError
+from agentrt.store.rows import StepStory
 from agentrt.types import StepId
+from agentrt.ui.drawing.glyphs import KIND_GLYPH, Look, status_look, status_sign
 from agentrt.ui.folds.prompts import turns_of
 from agentrt.ui.model import StepView
-from agentrt.ui.watch.glyphs import KIND_GLYPH, Look, status_look, status_sign
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
 from agentrt.ui.watch.panes.prompt import ABOUT
 from agentrt.ui.watch.panes.text_lines import Line
@@ -26,7 +27,6 @@ from agentrt.ui.watch.panes.text_parts import PARTS, Part, part_key, part_lines,
 from agentrt.ui.watch.panes.text_sections import moment, state_words
 from agentrt.ui.watch.panes.text_view import TextView
 from agentrt.ui.watch.screens.base import WatchScreen
-from agentrt.ui.watch.sources.base import StepStory
 from agentrt.ui.watch.watched import Watched
 from agentrt.ui.words import one_line, tokens
 

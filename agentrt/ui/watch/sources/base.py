@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from agentrt.events import Event
+from agentrt.store.rows import StepStory
 from agentrt.types import RunId, StepId
 
 
@@ -37,21 +38,6 @@ class LogLine(NamedTuple):
     kind: str
     step: StepId
     text: str
-
-
-class StepStory(NamedTuple):
-    """What a source knows of one step beside what its events tell; made for the Step screen.
-
-    ``entries`` and ``notes`` are those of the step, the former with their large texts in their places (``entry_json``);
-    ``messages`` what the model was sent last, whole; ``hints`` those on its context, newest last, as (when, wire).
-    """
-
-    step: StepId
-    entries: Sequence[dict[str, Any]]
-    notes: Sequence[dict[str, Any]]
-    messages: Sequence[dict[str, Any]]
-    tools: Sequence[dict[str, Any]]
-    hints: Sequence[tuple[float, dict[str, Any]]]
 
 
 class RunSource(Protocol):

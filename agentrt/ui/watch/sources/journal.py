@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agentrt.events import Event
 from agentrt.types import RunId, StepId, Usage
-from agentrt.ui.watch.sources.base import LogLine, RunState, StepStory
+from agentrt.ui.watch.sources.base import LogLine, RunState
 from agentrt.ui.words import one_line
 
 if TYPE_CHECKING:
     from agentrt.store.journal import Journal
-    from agentrt.store.retelling import Retelling
-    from agentrt.store.rows import Entry, OwnerRow, RunRow
-    from agentrt.store.watching import Digest, StepRows
+    from agentrt.store.rows import Entry, OwnerRow, RunRow, StepStory
+    from agentrt.store.watching import Digest, Happenings
 
 PAGE: Final = 500
-"""Entries read at once: some milliseconds of work between two keys."""
+"""Entries and notes read at once: some milliseconds of work between two keys."""
 
 
 class RunSummary(NamedTuple):
@@ -73,15 +71,13 @@ class JournalRuns:
 
 
 class JournalRun:
-    """A ``RunSource`` over one run of a journal."""
+    """A ``RunSource`` over one run of a journal, which is read ``page`` entries at a time."""
 
-    def __init__(self, journal: Journal, run: RunId) -> None:
+    def __init__(self, journal: Journal, run: RunId, page: int = PAGE) -> None:
         self.journal = journal
         self.run = run
-        self._retelling: Retelling | None = None
-        self._bodies: dict[str, str] = {}
-        self._seq = 0
-        self._note = 0
+        self._page = page
+        self._happenings: Happenings | None = None
 
     async def look(self) -> RunState:
         """See ``RunSource``."""
@@ -89,36 +85,26 @@ class JournalRun:
 
         async with self.journal.connect() as connection:
             row, owner = await archive.run_and_owner(connection, self.run)
-        if self._retelling is None:
-            from agentrt.store.retelling import Retelling
+        if self._happenings is None:
+            from agentrt.store.watching import Happenings
 
-            self._retelling = Retelling(row, lambda hash_: self._bodies[hash_])
+            self._happenings = Happenings(row, self._page)
         return _state(row, owner)
 
     async def events(self) -> Sequence[Event]:
-        """See ``RunSource``. Notes never run ahead of the entries they are about."""
-        from agentrt.store import archive
-        from agentrt.store.retelling import bodies_needed
-
-        if self._retelling is None:
+        """See ``RunSource``."""
+        if self._happenings is None:
             await self.look()
-        assert self._retelling is not None, "it was looked at"
+        assert self._happenings is not None, "it was looked at"
         async with self.journal.connect() as connection:
-            entries = await archive.entries_of(connection, self.run, after=self._seq, limit=PAGE)
-            notes = await archive.notes_of(connection, self.run, after=self._note, limit=PAGE)
-            self._bodies = await archive.some_bodies(connection, self.run, bodies_needed(entries))
-        if len(entries) == PAGE:
-            notes = [(number, note) for number, note in notes if note.at <= entries[-1].at]
-        self._seq = entries[-1].seq if entries else self._seq
-        self._note = notes[-1][0] if notes else self._note
-        return list(self._retelling.tell(entries, [note for _, note in notes]))
+            return await self._happenings.page(connection)
 
     async def story(self, step: StepId) -> StepStory:
         """See ``RunSource``."""
-        from agentrt.store import watching
+        from agentrt.store.stories import story_of
 
         async with self.journal.connect() as connection:
-            return _story(step, await watching.step_rows(connection, self.run, step))
+            return await story_of(connection, self.run, step)
 
     async def count(self, find: str = "") -> int:
         """See ``RunSource``."""
@@ -160,19 +146,3 @@ def _line(entry: Entry, bodies: Mapping[str, str]) -> LogLine:
 
     said = in_words(entry._replace(step=StepId("")), bodies.__getitem__)
     return LogLine(entry.seq, entry.at, entry.kind, entry.step, one_line(said))
-
-
-def _story(step: StepId, rows: StepRows) -> StepStory:
-    from agentrt.store.telling import entry_json
-
-    entries = [entry_json(entry, rows.bodies.__getitem__) for entry in rows.entries]
-    notes = [{**note._asdict(), "data": json.loads(note.data)} for note in rows.notes]
-    sent: dict[str, Any] = next((one["data"] for one in reversed(entries) if one["kind"] == "sent"), {})
-    subjects = (["session", sent.get("session")], ["agent", sent.get("agent")])
-    hints: list[tuple[float, dict[str, Any]]] = [
-        (note.at, hint)
-        for note in rows.hints
-        for hint in json.loads(note.data)["hints"]
-        if hint["subject"][:2] in subjects
-    ]
-    return StepStory(step, entries, notes, rows.messages, sent.get("tools") or (), hints)

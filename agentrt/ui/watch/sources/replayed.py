@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from agentrt.events import Event
+from agentrt.store.rows import StepStory
 from agentrt.types import StepId
-from agentrt.ui.watch.sources.base import LogLine, RunSource, RunState, StepStory
+from agentrt.ui.watch.sources.base import LogLine, RunSource, RunState
 
 SPEEDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
 
