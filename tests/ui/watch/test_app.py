@@ -262,3 +262,13 @@ async def test_hostile_text_stays_text(tmp_path: Path) -> None:
             assert "[bold red]x[/]" in seen
             assert not {"\x1b", "\x07", "\u202e"} & set(seen)
             app.workers.cancel_all()
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+async def test_the_list_names_the_program_of_each_run_at_any_width(all_runs: Path, width: int) -> None:
+    """What tells runs apart is not what falls off the edge of a narrow terminal."""
+    async with staged(all_runs, LIST, "dark", (width, 24)) as shown:
+        lines = text_of(shown.app).splitlines()
+        column = next(line for line in lines if "PROGRAM" in line).index("PROGRAM")
+        (survey,) = [line for line in lines if line[column:].startswith("survey")]
+        assert "failed" in survey

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar, Final
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
@@ -26,7 +27,18 @@ MOST: Final = 500
 LOOK_S: Final = 1.0
 """Seconds between two looks at the list."""
 
-_HEAD: Final = f"  {'STATE':<12}{'BEGAN':<13}{'TIME':>8}  {'STEPS':<19}{'TOKENS':>9}{'CACHED':>8}  PROGRAM"
+WIDE: Final = 100
+"""Columns from which on a row tells the tokens too."""
+
+NARROW: Final = 64
+"""Columns below which it leaves out when the run began, and the bar."""
+
+
+def heading(width: int) -> str:
+    """The names of the columns that have room: the program, which tells runs apart, has some in any case."""
+    began = f"{'BEGAN':<13}" if width >= NARROW else ""
+    spent = f"{'TOKENS':>9}{'CACHED':>8}" if width >= WIDE else ""
+    return f"  {'STATE':<12}{began}{'TIME':>8}  {'STEPS':<{20 if width >= NARROW else 11}}{spent}  PROGRAM"
 
 
 class RunsPane(Listing):
@@ -56,12 +68,20 @@ class RunsPane(Listing):
         look = self.look(status_look(state.status))
         line = Text(no_wrap=True)
         line.append(f"{status_sign(state.status)} ", look).append(f"{state.status:<12}", look)
-        line.append(f"{_moment(state.wall):<13}", self.look("quiet")).append(f"{duration(run.seconds):>8}  ")
-        line.append_text(self._bar(run))
+        width = self.size.width
+        if width >= NARROW:
+            line.append(f"{_moment(state.wall):<13}", self.look("quiet"))
+        took = duration(run.seconds) if run.seconds or state.live else ""  # of one that broke off nobody knows it
+        line.append(f"{took:>8}  ")
+        if width >= NARROW:
+            line.append_text(self._bar(run))
+        line.append(_counts(run).ljust(11))
         spent = run.usage.prompt + run.usage.completion
-        line.append(f"{_short(spent) if spent else '':>9}")
-        line.append(f"{share(run.usage.cached, run.usage.prompt) if spent else '':>8}  ", self.look("cached"))
-        room = max(10, self.size.width - line.cell_len - 1)
+        if width >= WIDE:
+            line.append(f"{_short(spent) if spent else '':>9}")
+            line.append(f"{share(run.usage.cached, run.usage.prompt) if spent else '':>8}", self.look("cached"))
+        line.append("  ")
+        room = max(1, width - line.cell_len - 1)
         told = cut(state.program, room, "…")
         line.append(told, "bold")
         if state.error and room - len(told) > 8 and not state.live:
@@ -73,7 +93,7 @@ class RunsPane(Listing):
         done = width * run.finished // max(1, run.total)
         bar = Text("━" * done, self.look("failed" if run.failed else "done"))
         bar.append("─" * (width - done), self.look("quiet"))
-        return bar.append(f" {run.finished:,}/{run.total:,}".ljust(11))
+        return bar.append(" ")
 
     def opened(self) -> None:
         """Watch the run."""
@@ -86,6 +106,11 @@ def _holds(run: RunSummary, find: str) -> bool:
         any(word in text.lower() for text in (state.program, state.id, state.status, state.error or ""))
         for word in find.split()
     )
+
+
+def _counts(run: RunSummary) -> str:
+    told = f"{run.finished:,}/{run.total:,}"
+    return told if len(told) <= 11 else f"{_short(run.finished)}/{_short(run.total)}"
 
 
 def _moment(wall: float) -> str:
@@ -115,7 +140,7 @@ class RunsScreen(WatchScreen):
 
     def body(self) -> ComposeResult:
         """The heading, the list, the filter."""
-        yield Static(_HEAD, id="runs-head", markup=False)
+        yield Static(id="runs-head", markup=False)
         yield Input(id="find", placeholder="filter: any part of program, id, state or error", compact=True)
         yield Static("reading the journal ...", id="empty", markup=False)
         yield RunsPane()
@@ -124,6 +149,10 @@ class RunsScreen(WatchScreen):
         """Begin to look."""
         self.query_one(RunsPane).focus()
         self.run_worker(self._follow(), name="runs")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Name the columns that have room."""
+        self.query_one("#runs-head", Static).update(heading(event.size.width))
 
     async def _follow(self) -> None:
         runs = self.watch_app.runs
