@@ -31,14 +31,15 @@ WIDE: Final = 100
 """Columns from which on a row tells the tokens too."""
 
 NARROW: Final = 64
-"""Columns below which it leaves out when the run began, and the bar."""
+"""Columns below which it leaves out when the run began, and how far it is."""
 
 
 def heading(width: int) -> str:
     """The names of the columns that have room: the program, which tells runs apart, has some in any case."""
     began = f"{'BEGAN':<13}" if width >= NARROW else ""
     spent = f"{'TOKENS':>9}{'CACHED':>8}" if width >= WIDE else ""
-    return f"  {'STATE':<12}{began}{'TIME':>8}  {'STEPS':<{20 if width >= NARROW else 11}}{spent}  PROGRAM"
+    steps = f"  {'STEPS':<20}" if width >= NARROW else ""
+    return f"  {'STATE':<12}{began}{'TIME':>8}{steps}{spent}  PROGRAM"
 
 
 class RunsPane(Listing):
@@ -72,10 +73,9 @@ class RunsPane(Listing):
         if width >= NARROW:
             line.append(f"{_moment(state.wall):<13}", self.look("quiet"))
         took = duration(run.seconds) if run.seconds or state.live else ""  # of one that broke off nobody knows it
-        line.append(f"{took:>8}  ")
+        line.append(f"{took:>8}")
         if width >= NARROW:
-            line.append_text(self._bar(run))
-        line.append(_counts(run).ljust(11))
+            line.append("  ").append_text(self._bar(run)).append(_counts(run).ljust(11))
         spent = run.usage.prompt + run.usage.completion
         if width >= WIDE:
             line.append(f"{_short(spent) if spent else '':>9}")
