@@ -1,0 +1,1 @@
+"""What runs inside a grader's environment, beside the official package: the standard library is all it may import."""
