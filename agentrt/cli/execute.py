@@ -90,9 +90,9 @@ def _execute(
     """Run the program to its end, good or bad."""
     import asyncio
 
-    from agentrt.cli.stopping import stopped_by_signals
     from agentrt.runtime import Runtime
     from agentrt.runtime.runtime import new_run_id
+    from agentrt.runtime.stopping import stopped_by_signals
     from agentrt.sdk.loader import asks_a_model
 
     async def main() -> RunResult[Any]:
