@@ -107,7 +107,8 @@ class _Driver:
         self._ids = ids
 
     async def finish(self, entry: Entry, gate: asyncio.Semaphore) -> Outcome:
-        """Run an entry to its end, or go on with it, and write its line."""
+        """Run an entry to its end, or go on with it, and write its line; not before it arrives."""
+        await asyncio.sleep(entry.arrives)
         async with gate:
             self._watcher.begun(entry)
             before = meter.read(self._settings.engine)

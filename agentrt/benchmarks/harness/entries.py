@@ -11,11 +11,15 @@ from agentrt.types import RunStatus
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One task. ``id`` is the field's own name for it, ``data`` what its program is given, as plain JSON."""
+    """One task. ``id`` is the field's own name for it, ``data`` what its program is given, as plain JSON.
+
+    ``arrives`` is how many seconds after the beginning its turn comes; its time counts from there.
+    """
 
     id: str
     category: str
     data: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    arrives: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
