@@ -50,6 +50,7 @@ SCREENS: Final[dict[str, str]] = {
 
 _CSS: Final = """
 Screen { background: $background; color: $foreground; }
+ModalScreen { background: $background 60%; }
 #head { height: 2; background: $panel; }
 #run-line { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
 #tabs { height: 1; }
@@ -87,6 +88,7 @@ class WatchApp(App[int]):
         Binding("t", "light", "light/dark", show=False),
         Binding("q", "leave", "quit"),
         Binding("ctrl+q", "leave", "quit", show=False, priority=True),
+        Binding("ctrl+c", "leave", "quit", show=False),  # a field copies, as the terminal's own selection does
         Binding("space", "replay('pause')", "pause", show=False),
         Binding("greater_than_sign", "replay('faster')", "faster", show=False),
         Binding("less_than_sign", "replay('slower')", "slower", show=False),

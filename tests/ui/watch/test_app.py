@@ -72,7 +72,7 @@ async def test_help_lists_the_keys_of_the_screen(all_runs: Path, key: str) -> No
         assert not isinstance(shown.app.screen, HelpScreen)
 
 
-@pytest.mark.parametrize("key", ["q", "ctrl+q"])
+@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
 async def test_the_app_can_be_left(all_runs: Path, key: str) -> None:
     """Both keys end it."""
     async with staged(all_runs, DONE, "dark", SIZE) as shown:
