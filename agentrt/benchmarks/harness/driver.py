@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -12,15 +14,23 @@ from agentrt.benchmarks.harness import meter
 from agentrt.benchmarks.harness.entries import Entry, Outcome
 from agentrt.benchmarks.harness.folder import Folder
 from agentrt.benchmarks.harness.measuring import measure
+from agentrt.benchmarks.harness.sittings import Clock
+from agentrt.errors import ConfigError, InDoubt, JournalError, ReplayDiffers, Unreachable
 from agentrt.executors.base import ModelExecutor
-from agentrt.runtime import Run, Runtime
+from agentrt.runtime import Run, RunResult, Runtime
 from agentrt.sdk.steps import Program
 from agentrt.store import Journal, archive
 from agentrt.store.recording import Recording
+from agentrt.store.views import error_of, output_of
 from agentrt.types import RunId, RunStatus
 
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
 _ODD: Final = re.compile(r"[^A-Za-z0-9_.-]+")
-_LONGEST: Final = 60
+_NOTED_S: Final = 1.0
+"""Seconds between two times that the sitting is written down."""
+
+LATE: Final = "it took longer than"
+"""How the reason begins for which an entry is ended that had its time."""
 
 
 class Watcher(Protocol):
@@ -39,16 +49,30 @@ class Watcher(Protocol):
         ...
 
 
+class Teller(Protocol):
+    """Who knows how the engine is."""
+
+    async def counts(self) -> Mapping[str, int]:
+        """What it has counted of its KV cache since it started; empty where it does not tell. Never raises."""
+        ...
+
+    async def trouble(self) -> str | None:
+        """Why it does not answer; ``None`` when it does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How entries are run. ``at_once`` is how many, ``timeout`` the seconds that one may take; ``kv`` and ``admission``
-    are the runtime's. ``engine`` is the session id of an engine of ours on this machine, 0 for none."""
+    are the runtime's. ``engine`` is the session id of an engine of ours on this machine, 0 for none; ``teller`` is
+    asked how it is."""
 
     at_once: int = 8
     timeout: float = 600.0
     kv: str = "agentrt"
     admission: bool | None = None
     engine: int = 0
+    teller: Teller | None = None
 
 
 async def run_entries(
@@ -61,83 +85,133 @@ async def run_entries(
 ) -> list[Outcome]:
     """Run ``program(entry.data)`` for each entry that is not finished; all outcomes, in the order of the entries.
 
-    What a program raises is its entry's outcome. Raises ``JournalError`` when nothing can be written down.
+    What a program raises is its entry's outcome. Cancelling cancels the runs, and finishes none of them: they go on
+    the next time. Raises ``ConfigError`` when two entries have one id, ``JournalError`` when nothing can be written
+    down, ``Unreachable`` when the engine does not answer any more.
     """
-    wanted = list(entries)
+    wanted = _different(entries)
     finished = folder.outcomes()
     watcher.expects(wanted, finished)
-    ids: list[RunId] = []
-    async with Journal(folder.journal) as journal:
-        runtime = Runtime(
-            models, kv=settings.kv, admission=settings.admission, journal=journal, new_id=lambda: ids.pop(0)
-        )
-        async with runtime:
-            driver = _Driver(folder, journal, runtime, program, settings, watcher, ids)
-            gate = asyncio.Semaphore(settings.at_once)
-            left = [entry for entry in wanted if entry.id not in finished]
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(driver.finish(entry, gate)) for entry in left]
-    finished |= {task.result().entry: task.result() for task in tasks}
+    left = [entry for entry in wanted if entry.id not in finished]
+    if left:
+        ids: list[RunId] = []
+        async with (
+            Journal(folder.journal) as journal,
+            Runtime(
+                models, kv=settings.kv, admission=settings.admission, journal=journal, new_id=lambda: ids.pop(0)
+            ) as runtime,
+        ):
+            runs = _Runs(journal, runtime, program, settings, ids)
+            for outcome in await _Driver(folder, runs, settings, watcher).finish(left):
+                finished[outcome.entry] = outcome
     return [finished[entry.id] for entry in wanted]
 
 
 def run_id(entry: Entry) -> RunId:
-    """The name of an entry's run in its folder's journal: the same each time."""
-    name = _ODD.sub("_", entry.id)
-    return RunId(name[:_LONGEST])
+    """The name of an entry's run in its folder's journal: the same each time, and no other entry's."""
+    if _NAME.fullmatch(entry.id) and entry.id != "last":  # which commands read as the newest run
+        return RunId(entry.id)
+    digest = hashlib.sha256(entry.id.encode()).hexdigest()[:12]
+    return RunId(f"{_ODD.sub('_', entry.id)[:40].lstrip('_.-') or 'entry'}-{digest}")
+
+
+def _different(entries: Iterable[Entry]) -> list[Entry]:
+    wanted = list(entries)
+    twice = [one for one, times in Counter(entry.id for entry in wanted).items() if times > 1]
+    if twice:
+        raise ConfigError(f"{len(twice)} entries have the id of another one ({twice[0]!r}); give each its own")
+    return wanted
 
 
 class _Driver:
-    def __init__(
-        self,
-        folder: Folder,
-        journal: Journal,
-        runtime: Runtime,
-        program: Program[..., Any],
-        settings: Settings,
-        watcher: Watcher,
-        ids: list[RunId],
-    ) -> None:
+    """Has entries run, and writes down what comes of them."""
+
+    def __init__(self, folder: Folder, runs: _Runs, settings: Settings, watcher: Watcher) -> None:
         self._folder = folder
+        self._runs = runs
+        self._settings = settings
+        self._watcher = watcher
+        self._gate = asyncio.Semaphore(settings.at_once)
+        self._noted = 0.0
+
+    async def finish(self, entries: Sequence[Entry]) -> list[Outcome]:
+        """Run entries to their ends; the first failure that is none of an entry stops all."""
+        self._clock = Clock(self._settings.engine, await self._counts())
+        self._before = await asyncio.to_thread(self._folder.sittings)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._finish(entry)) for entry in entries]
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
+        finally:
+            await self._note()
+        return [task.result() for task in tasks]
+
+    async def _finish(self, entry: Entry) -> Outcome:
+        async with self._gate:
+            self._watcher.begun(entry)
+            outcome = await self._runs.finish(entry)
+            await asyncio.to_thread(self._folder.add, outcome)
+            self._clock.finished(outcome.measures.steps)
+            if self._clock.seconds - self._noted >= _NOTED_S:
+                self._noted = self._clock.seconds
+                await self._note()
+            self._watcher.ended(outcome)
+            return outcome
+
+    async def _note(self) -> None:
+        """Write down how the sitting stands."""
+        sitting = self._clock.sitting(await self._counts())
+        self._folder.sat([*self._before, sitting])
+
+    async def _counts(self) -> Mapping[str, int]:
+        return {} if self._settings.teller is None else await self._settings.teller.counts()
+
+
+class _Runs:
+    """The runs of entries in the folder's journal."""
+
+    def __init__(
+        self, journal: Journal, runtime: Runtime, program: Program[..., Any], settings: Settings, ids: list[RunId]
+    ) -> None:
         self._journal = journal
         self._runtime = runtime
         self._program = program
         self._settings = settings
-        self._watcher = watcher
         self._ids = ids
 
-    async def finish(self, entry: Entry, gate: asyncio.Semaphore) -> Outcome:
-        """Run an entry to its end, or go on with it, and write its line; not before it arrives."""
-        await asyncio.sleep(entry.arrives)
-        async with gate:
-            self._watcher.begun(entry)
+    async def finish(self, entry: Entry) -> Outcome:
+        """What comes of an entry: its run is begun, gone on with, or was at its end already."""
+        recording, others = await self._recorded(entry), 0.0
+        if recording is None:
             before = meter.read(self._settings.engine)
-            run = await self._recorded(entry) or await self._run(entry)
+            recording = await self._run(entry)
             others = meter.others(before, meter.read(self._settings.engine))
-            outcome = await self._outcome(entry, run, others)
-            await asyncio.to_thread(self._folder.add, outcome)
-            self._watcher.ended(outcome)
-            return outcome
+        return await self._outcome(entry, recording, others)
 
     async def _recorded(self, entry: Entry) -> Recording | None:
         """A run that had ended when the process was killed, but for its line in the results."""
-        async with self._journal.connect() as connection:
-            if not await archive.has_run(connection, run_id(entry)):
-                return None
-            row = await archive.find_run(connection, run_id(entry))
-            return await archive.recording_of(connection, row) if row.status == "done" else None
+        found = await self._there(entry)
+        return found if found is not None and _over(found) else None
 
     async def _run(self, entry: Entry) -> Recording:
         run = await self._begun(entry)
-        stop = asyncio.get_running_loop().call_later(
-            self._settings.timeout, run.cancel, f"it took longer than {self._settings.timeout:g} s"
-        )
+        timeout = self._settings.timeout
+        left = max(0.0, timeout - run.now)  # what a broken-off part took counts
+        late = asyncio.get_running_loop().call_later(left, run.cancel, f"{LATE} {timeout:g} s")
         try:
+            result = await run
+        except asyncio.CancelledError:
+            run.cancel("the benchmark was stopped")
             await run
+            raise
         finally:
-            stop.cancel()
-        async with self._journal.connect() as connection:
-            return await archive.recording_of(connection, await archive.find_run(connection, run.id))
+            late.cancel()
+        await self._check(result)
+        found = await self._there(entry)
+        if found is None:
+            raise JournalError(f"run {run.id!r} is gone from {self._journal}; leave the folder alone while it is used")
+        return found
 
     async def _begun(self, entry: Entry) -> Run[Any]:
         """The entry's run, gone on with if there is a part of it."""
@@ -149,18 +223,51 @@ class _Driver:
         self._ids.append(name)
         return self._runtime.start(self._program, dict(entry.data))
 
-    async def _outcome(self, entry: Entry, recording: Recording, others: float) -> Outcome:
-        from agentrt.store.views import error_of, output_of
+    async def _there(self, entry: Entry) -> Recording | None:
+        async with self._journal.connect() as connection:
+            if not await archive.has_run(connection, run_id(entry)):
+                return None
+            return await archive.recording_of(connection, await archive.find_run(connection, run_id(entry)))
 
+    async def _check(self, result: RunResult[Any]) -> None:
+        """See that the run's failure, if it failed, is its own."""
+        for error in _causes(result.error):
+            if isinstance(error, JournalError) and not isinstance(error, (InDoubt, ReplayDiffers)):
+                raise error
+            if isinstance(error, Unreachable) and self._settings.teller is not None:
+                trouble = await self._settings.teller.trouble()
+                if trouble is not None:
+                    raise Unreachable(f"the engine does not answer any more: {trouble}") from error
+
+    async def _outcome(self, entry: Entry, recording: Recording, others: float) -> Outcome:
         row = recording.run
-        error = error_of(recording, None)
         status: RunStatus = row.status
-        return Outcome(
-            entry.id,
-            entry.category,
-            row.id,
-            status,
-            output_of(recording),
-            None if error is None else f"{error['type']}: {error['message']}" if error["type"] else error["message"],
-            await measure(self._journal, row.id, row.seconds, others),
-        )
+        measures = await measure(self._journal, row.id, row.seconds, others)
+        return Outcome(entry.id, entry.category, row.id, status, output_of(recording), _error(recording), measures)
+
+
+def _over(recording: Recording) -> bool:
+    """Whether a run that is in the journal came to its end, rather than being stopped or losing its engine."""
+    error = error_of(recording, None)
+    if recording.run.status == "cancelled":
+        return error is not None and LATE in error["message"]
+    return recording.run.status == "done" or (
+        recording.run.status == "failed" and error is not None and error["type"] != Unreachable.__name__
+    )
+
+
+def _error(recording: Recording) -> str | None:
+    error = error_of(recording, None)
+    if error is None:
+        return None
+    return f"{error['type']}: {error['message']}" if error["type"] else str(error["message"])
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that led to it."""
+    if error is None:
+        return
+    yield error
+    yield from _causes(error.__cause__)
+    for inner in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        yield from _causes(inner)

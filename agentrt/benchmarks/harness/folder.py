@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from agentrt.benchmarks.harness.entries import Outcome, Verdict
+from agentrt.benchmarks.harness.sittings import Sitting
 from agentrt.errors import ConfigError
 
 BENCH: Final = "bench.json"
 RESULTS: Final = "results.jsonl"
 VERDICTS: Final = "verdicts.jsonl"
 JOURNAL: Final = "runs.db"
+SITTINGS: Final = "sittings.json"
 LOCK: Final = ".lock"
 
 _FREE: Final = frozenset({"at_once", "environment", "began"})
@@ -131,6 +133,16 @@ class Folder:
     def verdicts(self) -> dict[str, Verdict]:
         """What the grader said, by entry; empty before it did."""
         return {line["entry"]: Verdict(**line) for line in _lines(self.path / VERDICTS)}
+
+    def sat(self, sittings: Iterable[Sitting]) -> None:
+        """When it was worked on; the last one may still go on."""
+        told = [one.to_json() for one in sittings]
+        _write_whole(self.path / SITTINGS, json.dumps(told, indent=1) + "\n")
+
+    def sittings(self) -> list[Sitting]:
+        """When it was worked on, in order; empty before the first entry was finished."""
+        file = self.path / SITTINGS
+        return [Sitting.from_json(told) for told in json.loads(file.read_text())] if file.exists() else []
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:

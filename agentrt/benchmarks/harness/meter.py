@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
-
-from agentrt.engine.process import session_members
+from typing import Final, NamedTuple
 
 PROC = Path("/proc")
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 class Reading(NamedTuple):
-    """Seconds so far: of the wall clock; CPU of the engine's processes, of our own, and of the whole machine."""
+    """Seconds so far: of the wall clock; CPU of the engine's processes, of our own and those that it started (tools,
+    graders), and of the whole machine."""
 
     wall: float
     engine: float
@@ -21,11 +22,49 @@ class Reading(NamedTuple):
     machine: float
 
 
+class _Row(NamedTuple):
+    """What a living process tells: CPU seconds of its own, and of those that it started and that have ended."""
+
+    parent: int
+    session: int
+    own: float
+    reaped: float
+
+
 def read(session: int) -> Reading:
     """A reading now; ``session`` is the process id by which the engine's processes are known."""
-    engine = sum(cpu_seconds(pid) for pid in session_members(session))
-    times = os.times()
-    return Reading(time.monotonic(), engine, times.user + times.system, machine_seconds())
+    rows = {int(entry.name): row for entry in PROC.iterdir() if entry.name.isdigit() and (row := _row(entry.name))}
+    engine = {pid for pid, row in rows.items() if session and row.session == session}
+    own = _below(os.getpid(), rows) - engine
+    return Reading(
+        time.monotonic(),
+        sum(rows[pid].own for pid in engine),
+        sum(rows[pid].own + rows[pid].reaped for pid in own),
+        machine_seconds(),
+    )
+
+
+def _below(root: int, rows: Mapping[int, _Row]) -> set[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for pid, row in rows.items():
+        children.setdefault(row.parent, []).append(pid)
+    found, new = set(), [root]
+    while new:
+        pid = new.pop()
+        found.add(pid)
+        new += children.get(pid, ())
+    return found & rows.keys()
+
+
+def _row(pid: str) -> _Row | None:
+    try:
+        text = (PROC / pid / "stat").read_text(errors="replace")
+    except OSError:  # it has ended
+        return None
+    fields = text.rpartition(")")[2].split()
+    user, system, reaped_user, reaped_system = (int(one) / _TICKS for one in fields[11:15])
+    return _Row(int(fields[1]), int(fields[3]), user + system, reaped_user + reaped_system)
 
 
 def others(before: Reading, after: Reading) -> float:
@@ -37,15 +76,11 @@ def others(before: Reading, after: Reading) -> float:
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process, 0 when it has ended."""
-    try:
-        text = (PROC / str(pid) / "stat").read_text(errors="replace")
-    except OSError:
-        return 0.0
-    fields = text.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    row = _row(str(pid))
+    return row.own if row is not None else 0.0
 
 
 def machine_seconds() -> float:
     """Time that all cores were busy, or were taken from a virtual machine."""
     user, nice, system, _, _, irq, softirq, steal = map(int, (PROC / "stat").read_text().split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    return (user + nice + system + irq + softirq + steal) / _TICKS

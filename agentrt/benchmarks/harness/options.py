@@ -8,16 +8,19 @@ async with opened(options, "bfcl", {"categories": ["simple_python"]}) as bench:
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from agentrt.errors import ConfigError
+from agentrt.errors import ConfigError, RunCancelled
+from agentrt.runtime.stopping import stopped_by_signals
 
 if TYPE_CHECKING:
     from agentrt.benchmarks.harness.driver import Settings
@@ -94,7 +97,8 @@ async def opened(
     ``told`` are the benchmark's own options that change its results, as plain JSON. ``asks=False`` is for one that asks
     no model (ground truth, reference patches): it needs no engine. Raises ``ConfigError`` for options that cannot be
     used and a folder of something else, ``Unreachable`` and ``Refused`` for a server that does not answer,
-    ``EngineError`` when none can be started.
+    ``EngineError`` when none can be started, ``RunCancelled`` when Ctrl-C or SIGTERM ended it: entries that ran then
+    are not finished, and go on the next time.
     """
     from agentrt.benchmarks.harness.driver import Settings
     from agentrt.benchmarks.harness.progress import progress_on
@@ -102,15 +106,44 @@ async def opened(
     from agentrt.kvcache.policies import policy
 
     policy(options.kv)
-    async with AsyncExitStack() as stack:
-        here = await stack.enter_async_context(served(options.engine, options.model)) if asks else NOBODY
-        whole = _told(options, name, told, here.told)
-        folder = _folder(options.out, name, whole)
-        stack.enter_context(folder.held())
-        folder.begin(whole)
-        watcher = stack.enter_context(progress_on(sys.stderr, folder))
-        settings = Settings(options.at_once, options.timeout, options.kv, engine=here.session)
-        yield Bench(folder, here.models, settings, watcher, whole, tuple(options.ids), options.limit)
+    with _stoppable() as why:
+        watcher: Progress | None = None
+        try:
+            async with AsyncExitStack() as stack:
+                here = await stack.enter_async_context(served(options.engine, options.model)) if asks else NOBODY
+                whole = _told(options, name, told, here.told)
+                folder = _folder(options.out, name, whole)
+                stack.enter_context(folder.held())
+                folder.begin(whole)
+                watcher = stack.enter_context(progress_on(sys.stderr, folder))
+                settings = Settings(
+                    options.at_once, options.timeout, options.kv, engine=here.session, teller=here.teller
+                )
+                yield Bench(folder, here.models, settings, watcher, whole, tuple(options.ids), options.limit)
+        except BaseException as error:
+            if watcher is not None:
+                watcher.broken_off()
+            if why and isinstance(error, asyncio.CancelledError):
+                raise RunCancelled(f"stopped by {why[0]}") from None
+            raise
+
+
+@contextmanager
+def _stoppable() -> Iterator[list[str]]:
+    """Inside, Ctrl-C and SIGTERM cancel the task that goes in; the list has the one that did."""
+    task = asyncio.current_task()
+    why: list[str] = []
+
+    def stop(reason: str) -> None:
+        why.append(reason)
+        if task is not None:
+            task.cancel(reason)
+
+    if threading.current_thread() is not threading.main_thread():  # no other may handle signals
+        yield why
+        return
+    with stopped_by_signals(asyncio.get_running_loop(), stop):
+        yield why
 
 
 def _told(options: argparse.Namespace, name: str, own: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:

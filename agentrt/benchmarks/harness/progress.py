@@ -111,6 +111,13 @@ class Progress:
         """See ``Watcher``."""
         self.tally.finish(outcome)
 
+    def broken_off(self) -> None:
+        """It ends before its end: says how to go on."""
+        where = shlex.quote(str(self._folder.path))
+        self._say(
+            f"{self.tally.done} of {self.tally.of} entries are finished; the same command with --out {where} goes on"
+        )
+
     def judged(self, entry: str, passed: bool) -> None:
         """What a grader says of a finished entry while others still run."""
         self.tally.judge(entry, passed)

@@ -4,30 +4,75 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from agentrt.benchmarks.harness.sittings import kv_counts
 from agentrt.errors import ExecutorError
 
 if TYPE_CHECKING:
     from agentrt.engine import EngineInfo
+    from agentrt.executors import ConnectedExecutor
     from agentrt.executors.base import ModelExecutor
+    from agentrt.executors.http import HttpServer
 
 _PATIENCE: Final = 30.0
 """Seconds that a server may take to say what it is."""
+
+_GLANCE: Final = 5.0
+"""Seconds that it may take to say what it counted, which can be done without."""
+
+_TOLD: Final = (
+    "version", "context_length", "max_total_num_tokens", "tool_call_parser", "dtype", "radix_eviction_policy"
+)  # fmt: skip
+"""What is told of an SGLang, of all that it tells."""
+
+_NO_RUN: Final = "-"
+"""A program that there is none of: who asks for its contexts alone is told of none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
     """``told`` is what the engine says of itself: kind, version, model, address; ``session`` is the session id of an
-    engine on this machine, 0 for none."""
+    engine on this machine, 0 for none; ``teller`` tells how it is."""
 
     models: Mapping[str, ModelExecutor] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)
     session: int = 0
+    teller: Answering | None = None
+
+
+class Answering:
+    """Asks an engine how it is. ``story`` says how its process ended, ``None`` while it runs."""
+
+    def __init__(self, executor: ConnectedExecutor, server: HttpServer, story: Callable[[], str | None]) -> None:
+        self._executor = executor
+        self._server = server
+        self._story = story
+
+    async def counts(self) -> Mapping[str, int]:
+        """See ``Teller``."""
+        from agentrt.executors.hinting import kv_teller
+
+        try:
+            async with asyncio.timeout(_GLANCE):
+                channel = await self._executor.hints()
+                teller = kv_teller(channel) if channel is not None else None
+                return kv_counts(await teller.state([_NO_RUN], "")) if teller is not None else {}
+        except (ExecutorError, TimeoutError):
+            return {}
+
+    async def trouble(self) -> str | None:
+        """See ``Teller``. The end of its log goes with it."""
+        try:
+            await self._server.get("/v1/models")
+        except ExecutorError as error:
+            story = await asyncio.to_thread(self._story)
+            return f"{error}; {story}" if story else str(error)
+        return None
 
 
 NOBODY: Final = Served(told={"kind": "none", "model": ""})
@@ -50,7 +95,7 @@ async def served(url: str | None, model: str | None) -> AsyncIterator[Served]:
         return
     found = await asyncio.to_thread(_left_running, model)
     if found is not None:
-        async with _asked(found.url, found, None) as here:
+        async with _asked(found.url, found, None, found.exit_story) as here:
             yield here
         return
     from agentrt.engine import embedded, progress_for
@@ -63,7 +108,7 @@ async def served(url: str | None, model: str | None) -> AsyncIterator[Served]:
             failed = False
         finally:
             progress.close(failed=failed)
-        yield await stack.enter_async_context(_asked(engine.url, engine.info, None))
+        yield await stack.enter_async_context(_asked(engine.url, engine.info, None, engine.exit_story))
 
 
 def _left_running(model: str | None) -> EngineInfo | None:
@@ -76,32 +121,33 @@ def _left_running(model: str | None) -> EngineInfo | None:
 
 
 @asynccontextmanager
-async def _asked(url: str, ours: EngineInfo | None, model: str | None) -> AsyncIterator[Served]:
+async def _asked(
+    url: str, ours: EngineInfo | None, model: str | None, story: Callable[[], str | None] = lambda: None
+) -> AsyncIterator[Served]:
     """Connect, and ask the server what it is."""
     from agentrt.executors import connect
-
-    key = ours.api_key if ours else None
-    async with AsyncExitStack() as stack:
-        executor = connect(url, api_key=key, model=model)
-        stack.push_async_callback(executor.close)
-        found = await executor.probe()
-        told = {"kind": "openai", "model": await found.model(), "url": url, **await _told(url, key)}
-        if ours is not None:
-            told["device"] = ours.device
-        yield Served({"default": executor}, told, ours.pid if ours else 0)
-
-
-async def _told(url: str, key: str | None) -> dict[str, Any]:
-    """What SGLang tells of itself that results or times depend on; nothing of other servers."""
     from agentrt.executors.failures import KEY_VARIABLE
     from agentrt.executors.http import HttpServer
 
-    server = HttpServer(url, name="the model server", api_key=key or os.environ.get(KEY_VARIABLE), timeout=_PATIENCE)
+    key = ours.api_key if ours else os.environ.get(KEY_VARIABLE)
+    async with AsyncExitStack() as stack:
+        executor = connect(url, api_key=key, model=model)
+        stack.push_async_callback(executor.close)
+        server = HttpServer(url, name=executor.name, api_key=key, timeout=_PATIENCE)
+        stack.push_async_callback(server.close)
+        found = await executor.probe()
+        told = {"kind": "openai", "model": await found.model(), "url": url, **await _told(server)}
+        if ours is not None:
+            told["device"] = ours.device
+        teller = Answering(executor, server, story)
+        yield Served({"default": executor}, told, ours.pid if ours else 0, teller)
+
+
+async def _told(server: HttpServer) -> dict[str, Any]:
+    """What SGLang tells of itself that results or times depend on; nothing of other servers."""
     info: Any = {}
     with suppress(ExecutorError):
         info = await server.get("/server_info")
-    await server.close()
     if not isinstance(info, dict) or not info:
         return {}
-    names = ("version", "context_length", "max_total_num_tokens", "tool_call_parser", "dtype", "radix_eviction_policy")
-    return {"kind": "sglang"} | {name: info[name] for name in names if info.get(name) is not None}
+    return {"kind": "sglang"} | {name: info[name] for name in _TOLD if info.get(name) is not None}
