@@ -36,7 +36,7 @@ _MANY: Final = 1 << 60
 def read_jobs(path: Path) -> list[Job]:
     """All sessions of a recording that have a turn. Raises ``ConfigError`` naming file, line and fault."""
     try:
-        sessions = [_session(path, number, text) for number, text in enumerate(_lines(path), 1)]
+        sessions = [_session(path, number, text) for number, text in enumerate(lines_of(path), 1)]
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the trace {path}: {error}") from error
     heads: dict[str, int] = {}
@@ -46,7 +46,8 @@ def read_jobs(path: Path) -> list[Job]:
     return [_job(one, heads[one.group]) for one in sessions if one.calls]
 
 
-def _lines(path: Path) -> Iterator[str]:
+def lines_of(path: Path) -> Iterator[str]:
+    """The lines of a file, gzipped or not. Raises ``OSError``, ``EOFError``, ``zlib.error`` or ``UnicodeDecodeError``."""
     with ExitStack() as files:
         raw = files.enter_context(path.open("rb"))
         zipped = raw.read(2) == b"\x1f\x8b"
@@ -107,28 +108,29 @@ def _job(session: _Session, head: int) -> Job:
 
 def _swe_session(line: Line) -> _Session:
     """Calls of the session itself: a sub-agent's turns are left out, the tool that ran it takes their time."""
-    calls = [call for call in line["llm_calls"] if not call["sidechain"] and _prompt(call)]
+    calls = [call for call in line["llm_calls"] if not call["sidechain"] and prompt_tokens(call)]
     found, before = [], None
     for call, after in [*pairwise(calls), *((last, None) for last in calls[-1:])]:
-        grown = _prompt(after) - _prompt(call) if after is not None else 0
-        output = min(_said(call), max(1, grown - 1)) if grown > 0 else _said(call)
-        tool, word, gap = _ran(before["tool_calls"]) if before else ("", "", 0.0)
-        found.append(_Call(_prompt(call), output, 1.0, gap, tool, word))
+        grown = prompt_tokens(after) - prompt_tokens(call) if after is not None else 0
+        output = min(said_tokens(call), max(1, grown - 1)) if grown > 0 else said_tokens(call)
+        tool, word, gap = tools_ran(before["tool_calls"]) if before else ("", "", 0.0)
+        found.append(_Call(prompt_tokens(call), output, 1.0, gap, tool, word))
         before = call
     return _Session(f"{line['task']} {line['attempt']}", str(line["set"]), 0, found)
 
 
-def _prompt(call: Line) -> int:
+def prompt_tokens(call: Line) -> int:
+    """Tokens of an ``llm_calls`` prompt, cached or not."""
     return sum(int(call[name] or 0) for name in ("input_tokens", "cache_read", "cache_creation"))
 
 
-def _said(call: Line) -> int:
+def said_tokens(call: Line) -> int:
     """Tokens of a reply by the length of its text and arguments: the recorded counts are stubs."""
     letters = int(call["text_chars"] or 0) + sum(int(tool["input_chars"] or 0) for tool in call["tool_calls"])
     return max(1, letters // CHARACTERS)
 
 
-def _ran(tools: Sequence[Line]) -> tuple[str, str, float]:
+def tools_ran(tools: Sequence[Line]) -> tuple[str, str, float]:
     """The tool that took longest of those called together, and the seconds from the first start to the last end."""
     timed = [one for one in tools if one["t_start"] is not None and one["t_end"] is not None]
     if not timed:
