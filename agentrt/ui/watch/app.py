@@ -76,7 +76,8 @@ class WatchApp(App[int]):
     """Watches the runs of ``journal``, beginning with ``run``, or with their list.
 
     ``source`` is watched instead of a run of the journal, as a recording that is told again. ``readonly``: nothing
-    can be done to a run. ``leaving`` is asked before the app ends, and says whether it may.
+    can be done to a run. ``leaving`` is asked before the app ends, and says whether it may. ``wall`` is the time of
+    day in seconds since the epoch, ``clock`` any that goes on.
     """
 
     TITLE = "agentrt"
@@ -127,7 +128,7 @@ class WatchApp(App[int]):
         self._replay = replay
         self._leaving = leaving
         self._clock = clock
-        self._wall = wall
+        self.wall = wall
         self._painted = -PAINT_S
         self._looks: dict[tuple[str, str], Style] = {}
         self._wake = asyncio.Event()
@@ -183,7 +184,7 @@ class WatchApp(App[int]):
             source = await self.runs.find(self._wanted)
         if self._replay is not None and not isinstance(source, Replayed):
             source = Replayed(source, self._clock, self._replay)
-        self.watched = Watched(source, await source.look(), self._wall)
+        self.watched = Watched(source, await source.look(), self.wall)
 
     def paint(self, *, soon: bool = False) -> None:
         """Have the shown screen take over what has changed; with ``soon``, only if the last picture is old enough."""
@@ -191,14 +192,21 @@ class WatchApp(App[int]):
         if soon and now - self._painted < PAINT_S:
             return
         self._painted = now
-        if isinstance(self.screen, WatchScreen) and self.screen.is_mounted:
+        screen = self.shown
+        if isinstance(screen, WatchScreen) and screen.is_mounted:
             try:
-                self.screen.refresh_all()
+                screen.refresh_all()
             except NoMatches:
-                if self.screen.query("#run-line") and not self._exit:  # else it is being made, or taken down
+                if screen.query("#run-line") and not self._exit:  # else it is being made, or taken down
                     raise
 
     # -- for screens -------------------------------------------------------------------------------------------------
+
+    @property
+    def shown(self) -> Screen[Any] | None:
+        """The screen that is shown; none while a tab is being gone to for the first time."""
+        stack = self.screen_stack
+        return stack[-1] if stack else None
 
     @property
     def replayed(self) -> Replayed | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from collections.abc import Callable
 from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -14,12 +15,13 @@ from textual.widgets import Input, Static
 
 from agentrt.errors import AgentrtError
 from agentrt.ui.drawing.glyphs import status_look, status_sign
+from agentrt.ui.drawing.pieces import cut_cells
 from agentrt.ui.watch.messages import RunOpened
 from agentrt.ui.watch.panes.listing import Listing
 from agentrt.ui.watch.screens.base import WatchScreen
 from agentrt.ui.watch.sources.journal import RunSummary
 from agentrt.ui.watch.watched import Watched
-from agentrt.ui.words import cut, duration, one_line, share
+from agentrt.ui.words import day, duration, one_line, share, short
 
 MOST: Final = 500
 """Runs that are listed; `agentrt runs list` has them all."""
@@ -43,12 +45,13 @@ def heading(width: int) -> str:
 
 
 class RunsPane(Listing):
-    """The list. ``find`` is what the shown runs hold in their program, id, state or error."""
+    """The list. ``find`` is what the shown runs hold in their program, id, state or error; ``wall`` the time of day."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open", "watch")]
 
-    def __init__(self) -> None:
+    def __init__(self, wall: Callable[[], float]) -> None:
         super().__init__(id="runs")
+        self._wall = wall
         self.all: list[RunSummary] = []
         self.shown: list[RunSummary] = []
         self.find = ""
@@ -71,21 +74,22 @@ class RunsPane(Listing):
         line.append(f"{status_sign(state.status)} ", look).append(f"{state.status:<12}", look)
         width = self.size.width
         if width >= NARROW:
-            line.append(f"{_moment(state.wall):<13}", self.look("quiet"))
+            line.append(f"{day(state.wall, self._wall()):<13}", self.look("quiet"))
         took = duration(run.seconds) if run.seconds or state.live else ""  # of one that broke off nobody knows it
         line.append(f"{took:>8}")
         if width >= NARROW:
             line.append("  ").append_text(self._bar(run)).append(_counts(run).ljust(11))
         spent = run.usage.prompt + run.usage.completion
         if width >= WIDE:
-            line.append(f"{_short(spent) if spent else '':>9}")
+            line.append(f"{short(spent) if spent else '':>9}")
             line.append(f"{share(run.usage.cached, run.usage.prompt) if spent else '':>8}", self.look("cached"))
         line.append("  ")
         room = max(1, width - line.cell_len - 1)
-        told = cut(state.program, room, "…")
+        told = cut_cells(one_line(state.program), room)
         line.append(told, "bold")
-        if state.error and room - len(told) > 8 and not state.live:
-            line.append("  " + cut(one_line(state.error), room - len(told) - 2, "…"), self.look("failed"))
+        room -= cell_len(told) + 2
+        if state.error and room > 6 and not state.live:
+            line.append(f"  {cut_cells(one_line(state.error), room)}", self.look("failed"))
         return line
 
     def _bar(self, run: RunSummary) -> Text:
@@ -110,20 +114,7 @@ def _holds(run: RunSummary, find: str) -> bool:
 
 def _counts(run: RunSummary) -> str:
     told = f"{run.finished:,}/{run.total:,}"
-    return told if len(told) <= 11 else f"{_short(run.finished)}/{_short(run.total)}"
-
-
-def _moment(wall: float) -> str:
-    when = datetime.fromtimestamp(wall).astimezone()
-    return when.strftime("%b %d %H:%M")
-
-
-def _short(number: int) -> str:
-    """``812``, ``41.2k``, ``3.1M``."""
-    for size, unit in ((1_000_000, "M"), (1_000, "k")):
-        if number >= size:
-            return f"{number / size:.1f}{unit}"
-    return str(number)
+    return told if len(told) <= 11 else f"{short(run.finished)}/{short(run.total)}"
 
 
 class RunsScreen(WatchScreen):
@@ -143,7 +134,7 @@ class RunsScreen(WatchScreen):
         yield Static(id="runs-head", markup=False)
         yield Input(id="find", placeholder="filter: any part of program, id, state or error", compact=True)
         yield Static("reading the journal ...", id="empty", markup=False)
-        yield RunsPane()
+        yield RunsPane(self.watch_app.wall)
 
     def on_mount(self) -> None:
         """Begin to look."""
@@ -158,7 +149,7 @@ class RunsScreen(WatchScreen):
         runs = self.watch_app.runs
         assert runs is not None, "there is no list without a journal"
         while True:
-            if self.watch_app.screen is self or not self.query_one(RunsPane).all:
+            if self.watch_app.shown is self or not self.query_one(RunsPane).all:
                 try:
                     self._take(await runs.newest(MOST))
                 except AgentrtError as error:
