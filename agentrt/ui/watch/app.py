@@ -204,7 +204,7 @@ class WatchApp(App[int]):
 
     @property
     def shown(self) -> Screen[Any] | None:
-        """The screen that is shown; none while a tab is being gone to for the first time."""
+        """The screen that is shown; none once the app is being left."""
         stack = self.screen_stack
         return stack[-1] if stack else None
 
