@@ -47,7 +47,7 @@ def read_jobs(path: Path) -> list[Job]:
 
 
 def lines_of(path: Path) -> Iterator[str]:
-    """The lines of a file, gzipped or not. Raises ``OSError``, ``EOFError``, ``zlib.error`` or ``UnicodeDecodeError``."""
+    """The lines of a file, gzipped or not. Raises what reading, unpacking and decoding raise."""
     with ExitStack() as files:
         raw = files.enter_context(path.open("rb"))
         zipped = raw.read(2) == b"\x1f\x8b"
