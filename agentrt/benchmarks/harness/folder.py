@@ -20,6 +20,7 @@ RESULTS: Final = "results.jsonl"
 VERDICTS: Final = "verdicts.jsonl"
 JOURNAL: Final = "runs.db"
 SITTINGS: Final = "sittings.json"
+EXTRA: Final = "extra.json"
 LOCK: Final = ".lock"
 
 _FREE: Final = frozenset({"at_once", "environment", "began"})
@@ -56,7 +57,7 @@ class Folder:
                     f"name another folder with --out"
                 )
             self.path.mkdir(parents=True, exist_ok=True)
-            _write_whole(self.path / BENCH, json.dumps(dict(told), indent=2, ensure_ascii=False) + "\n")
+            write_whole(self.path / BENCH, json.dumps(dict(told), indent=2, ensure_ascii=False) + "\n")
         except OSError as error:
             raise ConfigError(f"results folder {str(self.path)!r}: {error.strerror}; choose another one") from error
 
@@ -128,7 +129,7 @@ class Folder:
     def judged(self, verdicts: Iterable[Verdict]) -> None:
         """What the grader said of all of them."""
         text = "".join(json.dumps(one.to_json(), ensure_ascii=False) + "\n" for one in verdicts)
-        _write_whole(self.path / VERDICTS, text)
+        write_whole(self.path / VERDICTS, text)
 
     def verdicts(self) -> dict[str, Verdict]:
         """What the grader said, by entry; empty before it did."""
@@ -137,12 +138,21 @@ class Folder:
     def sat(self, sittings: Iterable[Sitting]) -> None:
         """When it was worked on; the last one may still go on."""
         told = [one.to_json() for one in sittings]
-        _write_whole(self.path / SITTINGS, json.dumps(told, indent=1) + "\n")
+        write_whole(self.path / SITTINGS, json.dumps(told, indent=1) + "\n")
 
     def sittings(self) -> list[Sitting]:
         """When it was worked on, in order; empty before the first entry was finished."""
         file = self.path / SITTINGS
         return [Sitting.from_json(told) for told in json.loads(file.read_text())] if file.exists() else []
+
+    def tell(self, extra: Iterable[tuple[str, str, str]]) -> None:
+        """Further lines for the report, which the benchmark alone knows: name, value, and what else is to be said."""
+        write_whole(self.path / EXTRA, json.dumps(list(extra), ensure_ascii=False) + "\n")
+
+    def extra(self) -> list[tuple[str, str, str]]:
+        """What ``tell`` was given last; empty before."""
+        file = self.path / EXTRA
+        return [tuple(one) for one in json.loads(file.read_text(encoding="utf-8"))] if file.exists() else []
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:
@@ -167,7 +177,8 @@ def _drop_torn_line(file: Path) -> None:
             stream.truncate(size - back + end.rfind(b"\n") + 1)
 
 
-def _write_whole(file: Path, text: str) -> None:
+def write_whole(file: Path, text: str) -> None:
+    """Put ``text`` in the place of what a file held: at no time there is a part of it."""
     part = file.with_name(f".{file.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(file)

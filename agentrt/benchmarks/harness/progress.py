@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from agentrt.benchmarks.harness.entries import Entry, Outcome
 from agentrt.benchmarks.harness.folder import Folder
+from agentrt.benchmarks.harness.words import span
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -182,12 +183,3 @@ def progress_on(stream: TextIO, folder: Folder) -> Iterator[Progress]:
     live.update(bar)
     with live:
         yield bar
-
-
-def span(seconds: float) -> str:
-    """``42 s``, ``7:03``, ``2:15:00``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
