@@ -82,6 +82,8 @@ async def _listed(journal: Journal, wanted: str | None, limit: int) -> tuple[lis
 
 
 def _list_lines(found: list[dict[str, Any]], wanted: str | None) -> Iterator[str]:
+    from agentrt.ui.words import day
+
     if not found:
         yield "No such run" if wanted else "No run is written down"
         return
@@ -89,28 +91,25 @@ def _list_lines(found: list[dict[str, Any]], wanted: str | None) -> Iterator[str
     steps = max(5, *(len(str(run["steps"])) for run in found))
     fixed = f"{'RUN':{ids}}  {'STATUS':11}  {'BEGAN':12}  {'TIME':>7}  {'STEPS':>{steps}}  "
     yield f"{fixed}PROGRAM"
+    now = time.time()
     for run in found:
         yield (
-            f"{run['run_id']:{ids}}  {status(run['status'], 11)}  {_moment(run['began'])}  {_took(run):>7}  "
+            f"{run['run_id']:{ids}}  {status(run['status'], 11)}  {day(_wall(run), now)}  {_took(run, now):>7}  "
             f"{run['steps']:>{steps}}  {_cut(run['program'], width() - len(fixed))}"
         )
 
 
-def _moment(began: str) -> str:
-    """A time in this machine's zone: ``Nov 20 12:33``, with the year where it is another one."""
+def _wall(run: dict[str, Any]) -> float:
     from datetime import datetime
 
-    when, now = datetime.fromisoformat(began).astimezone(), datetime.now().astimezone()
-    return when.strftime("%b %d %H:%M" if when.year == now.year else "%b %d  %Y")
+    return datetime.fromisoformat(run["began"]).timestamp()
 
 
-def _took(run: dict[str, Any]) -> str:
-    from datetime import datetime
-
+def _took(run: dict[str, Any], now: float) -> str:
     from agentrt.ui.words import duration
 
     if run["status"] == "running":
-        return duration(max(0.0, time.time() - datetime.fromisoformat(run["began"]).timestamp()))
+        return duration(max(0.0, now - _wall(run)))
     return "" if run["seconds"] is None else duration(run["seconds"])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -45,6 +45,11 @@ class GroupView:
     started: float | None = None
     ended: float | None = None
     children: list[GroupView] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """What it is called where it stands for many: ``writer x12``."""
+        return f"{self.path[-1]} x{self.total:,}"
 
     @property
     def total(self) -> int:
@@ -105,6 +110,11 @@ class StepView:
     children: list[StepView] = field(default_factory=list)
     turn: TurnView | None = None
     pauses: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What it is called beside its like: the last part of its id."""
+        return self.id.rpartition("/")[2]
 
     @property
     def finished(self) -> bool:
@@ -205,17 +215,31 @@ class RunView:
             yield step
             stack.extend(reversed(step.children))
 
+    def every_group(self) -> Iterator[GroupView]:
+        """Every group, each followed by those inside it."""
+        stack = list(reversed(self.groups))
+        while stack:
+            group = stack.pop()
+            yield group
+            stack.extend(reversed(group.children))
+
+    def through_joins(self, steps: Iterable[StepId]) -> Iterator[StepView]:
+        """These steps, and in place of joins the steps that they gather, each once, in order."""
+        stack = list(reversed([*steps]))
+        seen: set[StepId] = set()
+        while stack:
+            step = self.steps.get(name := stack.pop())
+            if step is None or name in seen:
+                continue
+            seen.add(name)
+            if step.kind == "join":
+                stack.extend(reversed([*step.inputs, *step.after]))
+            else:
+                yield step
+
     def waits_for(self, step: StepView) -> list[StepView]:
         """The unfinished steps that a step waits for, looking through joins."""
-        found: dict[StepId, StepView] = {}
-        stack = list(reversed(step.inputs))
-        while stack:
-            before = self.steps[stack.pop()]
-            if before.kind == "join":
-                stack.extend(reversed(before.inputs))
-            elif not before.finished:
-                found[before.id] = before
-        return list(found.values())
+        return [before for before in self.through_joins(step.inputs) if not before.finished]
 
     def _added(self, event: StepAdded) -> None:
         above = self.steps[event.parent] if event.parent else None

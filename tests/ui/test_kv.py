@@ -19,12 +19,12 @@ from agentrt.ui.drawing.kv_drawing import (
     bar,
     columns,
     drawn,
-    fitted,
     growth,
     summary,
 )
 from agentrt.ui.drawing.kv_table import ORDERS, contexts, heading, layout, row
 from agentrt.ui.drawing.kv_words import answer, silence
+from agentrt.ui.drawing.pieces import Piece, fitted
 from agentrt.ui.folds.kv import ContextView, KvView, Standing
 from agentrt.ui.folds.kv_engine import MOST_POINTS, EnginePoint, Series
 
@@ -285,8 +285,8 @@ def test_a_curve_holds_between_its_points() -> None:
     values = columns(points, 10, 10.0, lambda one: float(one.locked))
     assert values == [None, None, 2.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0, 9.0]
     assert growth(values) == [None, None, 2.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 4.0]
-    assert drawn(Curve("x", [None, 0.0, 0.01, 5.0, 10.0], 10.0, "", ""), 1) == ["  ▁▄█"]
-    assert drawn(Curve("x", [None, 0.0, 0.01, 5.0, 10.0], 10.0, "", ""), 2) == ["    █", "  ▁██"]
+    assert drawn(Curve("x", [None, 0.0, 0.01, 5.0, 10.0], 10.0, ""), 1) == ["  ▁▄█"]
+    assert drawn(Curve("x", [None, 0.0, 0.01, 5.0, 10.0], 10.0, ""), 2) == ["    █", "  ▁██"]
 
 
 def busy(sessions: int) -> KvView:
@@ -332,8 +332,9 @@ def test_control_characters_of_names_are_not_drawn() -> None:
 
 def test_a_line_that_is_cut_says_so() -> None:
     """Dots stand where something is missing, and only there."""
-    assert fitted([("abc", ""), ("def", "")], 6) == [("abc", ""), ("def", "")]
-    assert fitted([("abc", ""), ("defg", "")], 6) == [("abc", ""), ("de…", "")]
+    assert fitted([Piece("abc"), Piece("def")], 6) == [Piece("abc"), Piece("def")]
+    assert fitted([Piece("abc"), Piece("defg")], 6) == [Piece("abc"), Piece("de…")]
+    assert fitted([Piece("abcdef"), Piece("g")], 6) == [Piece("abcde…")]
 
 
 def test_ten_thousand_sessions_are_drawn_in_time() -> None:

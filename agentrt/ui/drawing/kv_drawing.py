@@ -4,40 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from textwrap import wrap
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from agentrt.ui.drawing.bars import HEIGHTS
+from agentrt.ui.drawing.glyphs import Look
 from agentrt.ui.drawing.kv_words import answer, happened, heard, silence
+from agentrt.ui.drawing.pieces import Line, Piece, fitted
 from agentrt.ui.folds.kv import KvView, Standing
 from agentrt.ui.folds.kv_engine import EnginePoint, EngineView, P
-from agentrt.ui.words import share
+from agentrt.ui.words import share, short
 
-KvLook: TypeAlias = Literal[
-    "", "strong", "held", "evictable", "gone", "quiet", "cached", "fresh", "running", "queued", "stopped", "warning"
-]
-"""The looks used here, of those in ``agentrt.ui.drawing.glyphs``; empty: plain text."""
+ELSE: Final = 12
+"""Lines that a low screen has for all else: its head and foot, and some rows of the table."""
 
-Piece: TypeAlias = tuple[str, KvLook]
-Line: TypeAlias = list[Piece]
+WIDE: Final = 120
+"""Columns from which on curves stand beside each other."""
 
-BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+TALL: Final = 36
+"""Lines of a screen from which on curves are three lines high."""
 
-IN_USE: Final[Piece] = ("█", "strong")
-KEPT: Final[Piece] = ("▓", "held")
-EVICTABLE: Final[Piece] = ("░", "evictable")
-FREE: Final[Piece] = ("·", "gone")
+MOST_ENGINES: Final = 3
+"""Engines whose tiers are drawn."""
+
+_CURVE_NAME: Final = 9
+_CURVE_TOLD: Final = 14
+"""Columns of what stands before a curve, and behind it."""
+
+_BLOCKS: Final = f" {HEIGHTS}"
+
+IN_USE: Final = Piece("█", "strong")
+KEPT: Final = Piece("▓", "held")
+EVICTABLE: Final = Piece("░", "evictable")
+FREE: Final = Piece("·", "gone")
 
 STANDINGS: Final[dict[Standing, Piece]] = {
-    "in use": ("▶", "running"),
-    "held back": ("‖", "queued"),
-    "protected": ("●", "held"),
-    "partly": ("◐", "held"),
-    "hinted": ("→", "held"),
-    "evictable": ("○", "evictable"),
-    "evicted": ("✗", "warning"),
-    "ended": ("■", "stopped"),
-    "": ("·", "quiet"),
+    "in use": Piece("▶", "running"),
+    "held back": Piece("‖", "queued"),
+    "protected": Piece("●", "held"),
+    "partly": Piece("◐", "held"),
+    "hinted": Piece("→", "held"),
+    "evictable": Piece("○", "evictable"),
+    "evicted": Piece("✗", "warning"),
+    "ended": Piece("■", "stopped"),
+    "": Piece("·", "quiet"),
 }
 """The sign and the look of how a context stands."""
 
@@ -49,24 +60,25 @@ def bar(parts: Sequence[tuple[int, Piece]], width: int) -> Line:
     """Parts of a whole over ``width`` columns, each as long as its share; what is there at all is seen."""
     width, whole = max(width, len(parts)), sum(amount for amount, _ in parts)
     if not whole:
-        return [(FREE[0] * width, FREE[1])]
+        return [FREE._replace(text=FREE.text * width)]
     exact = [amount * width / whole for amount, _ in parts]
     columns = [max(1, int(length)) if amount else 0 for (amount, _), length in zip(parts, exact, strict=True)]
     while (spare := width - sum(columns)) != 0:
         step = 1 if spare > 0 else -1
-        short = [(length - have) * step for length, have in zip(exact, columns, strict=True)]
-        at = max(
-            (n for n, have in enumerate(columns) if have + step > 0 and parts[n][0]), key=short.__getitem__, default=0
-        )
+        lacking = [(length - have) * step for length, have in zip(exact, columns, strict=True)]
+        able = (number for number, have in enumerate(columns) if have + step > 0 and parts[number][0])
+        at = max(able, key=lacking.__getitem__, default=0)
         columns[at] += step
-    return [(fill * count, look) for (_, (fill, look)), count in zip(parts, columns, strict=True) if count > 0]
+    return [
+        piece._replace(text=piece.text * count) for (_, piece), count in zip(parts, columns, strict=True) if count > 0
+    ]
 
 
 def tiers(engine: EngineView, width: int) -> list[Line]:
     """The device tier and the one behind it, a line each."""
     point = engine.now
     if point is None or not engine.full:
-        return [[("  The engine does not tell how full its tiers are.", "quiet")]]
+        return [[Piece("  The engine does not tell how full its tiers are.", "quiet")]]
     device = [(point.locked, IN_USE), (point.kept, KEPT), (point.evictable, EVICTABLE), (point.free, FREE)]
     lines = [_tier("device", device, engine.pool, engine.pool - point.free, width)]
     if engine.host:
@@ -78,7 +90,7 @@ def tiers(engine: EngineView, width: int) -> list[Line]:
 def _tier(name: str, parts: Sequence[tuple[int, Piece]], whole: int, used: int, width: int) -> Line:
     told = f" {short(used)} of {short(whole)} ({share(used, whole)})"
     room = max(8, width - 9 - cell_len(told))
-    return [(f" {name:<8}", "quiet"), *bar(parts, room), (told, "")]
+    return [Piece(f" {name:<8}", "quiet"), *bar(parts, room), Piece(told)]
 
 
 def legend(engine: EngineView, width: int) -> Line:
@@ -92,9 +104,9 @@ def legend(engine: EngineView, width: int) -> Line:
         (EVICTABLE, "evictable", point.evictable),
         (FREE, "free", point.free),
     )
-    line: Line = [(" " * 7, "")]
-    for (fill, look), name, tokens in parts:
-        line += [("  ", ""), (fill, look), (f" {name} {short(tokens)}", "quiet")]
+    line = [Piece(" " * 7)]
+    for fill, name, tokens in parts:
+        line += [Piece("  "), fill, Piece(f" {name} {short(tokens)}", "quiet")]
     return fitted(line, width)
 
 
@@ -108,7 +120,7 @@ class Curve(NamedTuple):
     values: Sequence[float | None]
     top: float
     told: str
-    look: KvLook
+    look: Look | None = None
 
 
 def columns(points: Sequence[P], width: int, end: float, value: Callable[[P], float]) -> list[float | None]:
@@ -140,7 +152,7 @@ def drawn(curve: Curve, height: int) -> list[str]:
         0 if value is None or value <= 0 or curve.top <= 0 else max(1, round(min(1.0, value / curve.top) * 8 * height))
         for value in curve.values
     ]
-    return ["".join(BLOCKS[max(0, min(8, level - 8 * row))] for level in eighths) for row in range(height - 1, -1, -1)]
+    return ["".join(_BLOCKS[max(0, min(8, level - 8 * row))] for level in eighths) for row in range(height - 1, -1, -1)]
 
 
 def curves(kv: KvView, engine: EngineView | None, now: float, width: int) -> list[Curve]:
@@ -184,16 +196,12 @@ def _top(values: Iterable[float | None]) -> float:
     return max((value for value in values if value is not None), default=0.0)
 
 
-CURVE_NAME: Final = 9
-CURVE_TOLD: Final = 14
-
-
 def curve_lines(kv: KvView, engine: EngineView | None, now: float, width: int, height: int, across: int) -> list[Line]:
     """The curves, ``across`` of them beside each other, each ``height`` lines high."""
     if not (kv.sent or kv.engines):
         return []
     each = (width - 1) // across
-    plot = max(8, each - CURVE_NAME - CURVE_TOLD - 2)
+    plot = max(8, each - _CURVE_NAME - _CURVE_TOLD - 2)
     found = curves(kv, engine, now, plot)
     lines = []
     for start in range(0, len(found), across):
@@ -203,11 +211,11 @@ def curve_lines(kv: KvView, engine: EngineView | None, now: float, width: int, h
             line: Line = []
             for curve, rows in zip(group, blocks, strict=True):
                 name, told = (curve.title, curve.told) if row == height - 1 else ("", "")
-                line += [(f" {name:<{CURVE_NAME - 1}}", "quiet"), (rows[row], curve.look)]
-                line += [(set_cell_size(f" {told}", each - CURVE_NAME - plot), "")]
+                line += [Piece(f" {name:<{_CURVE_NAME - 1}}", "quiet"), Piece(rows[row], curve.look)]
+                line.append(Piece(set_cell_size(f" {told}", each - _CURVE_NAME - plot)))
             lines.append(line)
         if height > 1:
-            lines.append([(" ", "")])  # else a full curve would stand on the next one
+            lines.append([Piece(" ")])  # else a full curve would stand on the next one
     return lines
 
 
@@ -223,51 +231,13 @@ def summary(kv: KvView, now: float, width: int, room: int) -> list[Line]:
         lines += [*tiers(engine, width - 1), legend(engine, width)]
         lines += wrapped(happened(engine), width, "quiet")
     if len(engines) > MOST_ENGINES:
-        lines.append([(f" and {len(engines) - MOST_ENGINES} more engines", "quiet")])
+        lines.append([Piece(f" and {len(engines) - MOST_ENGINES} more engines", "quiet")])
     newest = max(engines, key=lambda one: one.at, default=None)
     drawn = curve_lines(kv, newest, now, width, 3 if room >= TALL else 1, 2 if width >= WIDE else 1)
     most = max(2, room - ELSE - len(lines)) if room < TALL else len(drawn)
     return [fitted(line, width) for line in [*lines, *drawn[:most]] if line]
 
 
-ELSE: Final = 12
-"""Lines that a low screen has for all else: its head and foot, and some rows of the table."""
-
-WIDE: Final = 120
-"""Columns from which on curves stand beside each other."""
-
-TALL: Final = 36
-"""Lines of a screen from which on curves are three lines high."""
-
-MOST_ENGINES: Final = 3
-"""Engines whose tiers are drawn."""
-
-
-def wrapped(text: str, width: int, look: KvLook) -> list[Line]:
+def wrapped(text: str, width: int, look: Look) -> list[Line]:
     """A text in lines, broken where it may be."""
-    return [[(f" {part}", look)] for part in wrap(text, max(20, width - 2))]
-
-
-def fitted(line: Line, width: int) -> Line:
-    """The beginning of a line, with dots where it is cut."""
-    if sum(cell_len(text) for text, _ in line) <= width:
-        return line
-    found: Line = []
-    left = max(1, width - 1)
-    for text, look in line:
-        if cell_len(text) > left:
-            return [*found, (set_cell_size(text, left) + "…", look)]
-        found.append((text, look))
-        left -= cell_len(text)
-    return found
-
-
-def short(tokens: int) -> str:
-    """``812``, ``41.2k``, ``3.1M``."""
-    for size, unit in ((1_000_000, "M"), (10_000, "k")):
-        if tokens >= size:
-            return f"{tokens / (size if unit == 'M' else 1000):.1f}{unit}"
-    return f"{tokens:,}"
-
-
-__all__ = ["STANDINGS", "Curve", "KvLook", "Line", "bar", "columns", "drawn", "growth", "summary"]
+    return [[Piece(f" {part}", look)] for part in wrap(text, max(20, width - 2))]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 
-from agentrt.ui.drawing.kv_drawing import STANDINGS, KvLook, Line, short
+from agentrt.ui.drawing.kv_drawing import STANDINGS
+from agentrt.ui.drawing.pieces import Line, Piece, cut_cells
 from agentrt.ui.folds.kv import ContextView, KvView
-from agentrt.ui.words import duration, one_line, share
+from agentrt.ui.words import duration, one_line, share, short
 
 FAR: Final = float("inf")
 
@@ -35,7 +36,7 @@ class Column(NamedTuple):
 
     title: str
     width: int
-    cell: Callable[[ContextView, float], tuple[str, KvLook]]
+    cell: Callable[[ContextView, float], Piece]
     right: bool = True
 
 
@@ -61,27 +62,24 @@ def own_name(context: ContextView) -> str:
 
 def heading(layout: Sequence[Column]) -> Line:
     """The titles of the columns."""
-    line: Line = [(f"   {_cell('STATE', STATE, False)}", "quiet")]
-    for one in layout:
-        line.append((_cell(one.title, one.width, one.right), "quiet"))
-    return line
+    titles = (_cell(one.title, one.width, one.right) for one in layout)
+    return [Piece(text, "quiet") for text in (f"   {_cell('STATE', STATE, False)}", *titles)]
 
 
 def row(context: ContextView, now: float, layout: Sequence[Column]) -> Line:
     """One context."""
     state = context.state(now)
     sign, look = STANDINGS[state]
-    line: Line = [(f" {sign} ", look), (_cell(state or "unknown", STATE, False), look)]
+    line = [Piece(f" {sign} ", look), Piece(_cell(state or "unknown", STATE, False), look)]
     for column in layout:
         text, look = column.cell(context, now)
-        line.append((_cell(text, column.width, column.right), look))
+        line.append(Piece(_cell(text, column.width, column.right), look))
     return line
 
 
 def _cell(text: str, width: int, right: bool) -> str:
     """The text in ``width`` columns, the last of them empty."""
-    if cell_len(text) >= width:
-        text = set_cell_size(text, width - 2) + "…"
+    text = cut_cells(text, width - 1)
     return f"{text:>{width - 1}} " if right else set_cell_size(text, width)
 
 
@@ -96,38 +94,38 @@ def layout(kv: KvView, width: int) -> list[Column]:
     return [Column("SESSION", max(10, min(40, room)), _name, right=False), *wanted]
 
 
-def _name(one: ContextView, now: float) -> tuple[str, KvLook]:
-    return one_line(own_name(one)), ""
+def _name(one: ContextView, now: float) -> Piece:
+    return Piece(one_line(own_name(one)))
 
 
-def _again(one: ContextView, now: float) -> tuple[str, KvLook]:
-    return (short(one.regenerated), "fresh") if one.regenerated else ("", "")
+def _again(one: ContextView, now: float) -> Piece:
+    return Piece(short(one.regenerated) if one.regenerated else "", "fresh")
 
 
-def _left(one: ContextView, now: float) -> tuple[str, KvLook]:
+def _left(one: ContextView, now: float) -> Piece:
     left = one.left(now)
     if one.running and not one.queued:
-        return "now", "running"
+        return Piece("now", "running")
     if left is None:
-        return "", ""
+        return Piece("")
     if left > 0:
-        return duration(left), ""
+        return Piece(duration(left))
     at_once = one.due is not None and one.told is not None and one.due <= one.told
-    return ("now", "") if at_once else ("overdue", "warning")
+    return Piece("now") if at_once else Piece("overdue", "warning")
 
 
-def _steps(one: ContextView, now: float) -> tuple[str, KvLook]:
-    return ("" if one.steps is None or not one.expected(now) else str(one.steps)), ""
+def _steps(one: ContextView, now: float) -> Piece:
+    return Piece("" if one.steps is None or not one.expected(now) else str(one.steps))
 
 
-def _held(tokens: int, one: ContextView) -> tuple[str, KvLook]:
-    return ("" if one.sampled is None else short(tokens)), ""
+def _held(tokens: int, one: ContextView) -> Piece:
+    return Piece("" if one.sampled is None else short(tokens))
 
 
 _NUMBERS: Final = (
-    Column("TURNS", 6, lambda one, _: (f"{one.turns:,}" if one.turns else "", "")),
-    Column("TOKENS", 8, lambda one, _: (short(one.tokens) if one.tokens else "", "")),
-    Column("CACHED", 7, lambda one, _: (share(one.cached, one.prompt) if one.prompt else "", "cached")),
+    Column("TURNS", 6, lambda one, _: Piece(f"{one.turns:,}" if one.turns else "")),
+    Column("TOKENS", 8, lambda one, _: Piece(short(one.tokens) if one.tokens else "")),
+    Column("CACHED", 7, lambda one, _: Piece(share(one.cached, one.prompt) if one.prompt else "", "cached")),
     Column("REDONE", 7, _again),
     Column("STEPS", 6, _steps),
     Column("BACK IN", 8, _left),
@@ -135,6 +133,6 @@ _NUMBERS: Final = (
     Column("HOST", 8, lambda one, _: _held(one.host, one)),
 )
 _MORE: Final = (
-    Column("MODEL", 14, lambda one, _: (one_line(one.model), "quiet"), right=False),
-    Column("WAITS FOR", 20, lambda one, _: ("" if one.ended else one_line(one.tool), "quiet"), right=False),
+    Column("MODEL", 14, lambda one, _: Piece(one_line(one.model), "quiet"), right=False),
+    Column("WAITS FOR", 20, lambda one, _: Piece("" if one.ended else one_line(one.tool), "quiet"), right=False),
 )

@@ -12,7 +12,7 @@ longest, or, while nothing runs, with the step that ended last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from agentrt.types import StepId
 from agentrt.ui.model import RunView, StepView
@@ -51,26 +51,11 @@ def _before(view: RunView, step: StepView) -> StepView | None:
     """The step whose end let this one start, looking through joins, into holders and out of them."""
     at: StepView | None = step
     while at is not None:
-        last = _last(_arrivals(view, at), _started(step))
+        last = _last(view.through_joins([*at.inputs, *at.after]), _started(step))
         if last is not None:
             return _inside(last)
         at = view.steps.get(at.parent) if at.parent else None
     return None
-
-
-def _arrivals(view: RunView, step: StepView) -> Iterator[StepView]:
-    stack = [*step.inputs, *step.after]
-    seen: set[StepId] = set()
-    while stack:
-        name = stack.pop()
-        one = view.steps.get(name)
-        if one is None or name in seen:
-            continue
-        seen.add(name)
-        if one.kind == "join":
-            stack.extend((*one.inputs, *one.after))
-        else:
-            yield one
 
 
 def _last(steps: Iterable[StepView], by: float) -> StepView | None:

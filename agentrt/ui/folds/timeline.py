@@ -240,7 +240,7 @@ class Timeline:
     ) -> list[Row]:
         """A line for each step while there are at most ``most``, else for each group; ``opened`` ones show theirs."""
         if self.view.total > most:
-            return [row for group in _groups(self.view.groups) for row in self._group_rows(group, order, opened)]
+            return [row for group in self.view.every_group() for row in self._group_rows(group, order, opened)]
         steps = list(self.view.walk())
         if order == "tree":
             return [Row(step, step.depth, _label(step)) for step in steps]
@@ -251,20 +251,14 @@ class Timeline:
         if group.total == 1:
             yield Row(group.first, depth, _label(group.first))
             return
-        yield Row(group.first, depth, f"{one_line(group.path[-1])} x{group.total:,}", group)
+        yield Row(group.first, depth, one_line(group.label), group)
         if group.path in opened:
             latest = self.crowd(group).members[-MOST_OPENED:]
             yield from (Row(step, depth + 1, _label(step)) for step in latest)
 
 
-def _groups(groups: Sequence[GroupView]) -> Iterator[GroupView]:
-    for group in groups:
-        yield group
-        yield from _groups(group.children)
-
-
 def _label(step: StepView) -> str:
-    return one_line(step.id.rpartition("/")[2])
+    return one_line(step.label)
 
 
 def _started(step: StepView) -> float:
@@ -304,7 +298,7 @@ def summary(line: Timeline, path: Sequence[StepId], now: float) -> str:
     if not whole:
         return "nothing has taken time yet"
     named = sorted(((seconds, WORDS[stage]) for stage, seconds in spent.items() if seconds), reverse=True)
-    parts = " · ".join(f"{word} {_percent(seconds, whole)}" for seconds, word in named)
+    parts = " · ".join(f"{word} {share(seconds, whole)}" for seconds, word in named)
     what = "critical path" if path else "all steps together"
     return f"{what} {duration(whole)}: {parts}"
 
@@ -337,7 +331,3 @@ def told(line: Timeline, step: StepView, now: float) -> str:
 def worded(spent: Mapping[Stage, float]) -> str:
     """Seconds of stages, in words: ``waiting 1.2 s, tools 4.0 s``."""
     return ", ".join(f"{WORDS[stage]} {duration(seconds)}" for stage, seconds in spent.items() if seconds > 0)
-
-
-def _percent(seconds: float, whole: float) -> str:
-    return share(round(seconds * 1000), round(whole * 1000))

@@ -44,8 +44,7 @@ def _steps(view: RunView, now: float) -> tuple[list[DrawnNode], list[Edge]]:
 def _node(step: StepView, now: float) -> DrawnNode:
     seconds = step.seconds(now)
     told = f"{step.kind} · {step.status}" + ("" if seconds is None else f" · {duration(seconds)}")
-    title = step.id.rpartition("/")[2]
-    return DrawnNode(step.id, step.kind, title, told, step.parent, status=step.status, seconds=seconds)
+    return DrawnNode(step.id, step.kind, step.label, told, step.parent, status=step.status, seconds=seconds)
 
 
 def _join(view: RunView, step: StepView) -> DrawnNode:

@@ -130,7 +130,7 @@ def _slice(report: Report, one: _Slice) -> Iterator[Record]:
     place = {"pid": _RUN, "tid": one.track}
     yield {
         "ph": "X",
-        "name": _name(step.id.rpartition("/")[2]),
+        "name": _name(step.label),
         "cat": step.kind,
         "ts": one.start,
         "dur": one.end - one.start,

@@ -155,7 +155,7 @@ def _row(report: Report, step: StepView) -> str:
     seconds = step.seconds(report.now)
     used = step.usage
     asked = bool(used.prompt or used.completion)
-    name = f'<span class="d{min(step.depth, 5)} u"><span class="name">{line(step.id.rpartition("/")[2])}</span></span>'
+    name = f'<span class="d{min(step.depth, 5)} u"><span class="name">{line(step.label)}</span></span>'
     state = state_of(step)
     look = STATUS_LOOK[step.status] if state != "asking" else "asking"
     cells = (

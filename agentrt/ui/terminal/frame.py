@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from agentrt.types import StepKind, StepStatus
+from agentrt.ui.drawing.pieces import cut_cells, tail_cells
 from agentrt.ui.model import RunView
 from agentrt.ui.terminal.activity import Activity
 from agentrt.ui.terminal.rows import Row, rows
@@ -138,7 +139,7 @@ class Frame:
         waiting = row.status in ("pending", "ready")
         name_style = "dim" if waiting else _KIND_STYLE.get(row.kind, "")
         line.append(
-            " " + set_cell_size(self._cut(row.label, label - 2 * row.depth - 4), label - 2 * row.depth - 3), name_style
+            " " + set_cell_size(cut_cells(row.label, label - 2 * row.depth - 4), label - 2 * row.depth - 3), name_style
         )
         counts = self._counts(row) if with_counts else ""
         room = self.width - label - _TIME_WIDTH - len(counts)
@@ -162,19 +163,7 @@ class Frame:
         return "".join(one.rjust(_COUNT_WIDTH) for one in told)
 
     def _detail(self, row: Row, room: int) -> str:
-        return self._tail(row.detail, room) if row.tone == "text" else self._cut(row.detail, room)
-
-    def _cut(self, text: str, room: int) -> str:
-        return text if cell_len(text) <= room else set_cell_size(text, max(0, room - 1)) + "…"
-
-    def _tail(self, text: str, room: int) -> str:
-        """The end of a text, where it is being written."""
-        if cell_len(text) <= room:
-            return text
-        end = text[-room:]
-        while cell_len(end) >= room:
-            end = end[1:]
-        return "…" + end
+        return tail_cells(row.detail, room) if row.tone == "text" else cut_cells(row.detail, room)
 
 
 def _patient(row: Row) -> Row:

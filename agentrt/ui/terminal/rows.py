@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -47,7 +46,7 @@ def rows(view: RunView, now: float, most: int) -> list[Row]:
     """
     if view.total <= most:
         return [_step_row(view, step, now) for step in view.walk()]
-    groups = list(_walk(view.groups))
+    groups = list(view.every_group())
     depth = max(len(group.path) for group in groups)
     while len(groups) > most and depth > 1:
         depth -= 1
@@ -57,12 +56,6 @@ def rows(view: RunView, now: float, most: int) -> list[Row]:
     if len(shown) < len(groups):
         lines.append(_rest(len(groups) - len(shown)))
     return lines
-
-
-def _walk(groups: Sequence[GroupView]) -> Iterator[GroupView]:
-    for group in groups:
-        yield group
-        yield from _walk(group.children)
 
 
 def _most_telling(groups: list[GroupView], most: int) -> list[GroupView]:
@@ -83,16 +76,16 @@ def _rest(number: int) -> Row:
 
 def _step_row(view: RunView, step: StepView, now: float) -> Row:
     detail, tone = _detail(view, step, now)
-    label = step.id.rpartition("/")[2]
-    return Row(step.depth, label, step.kind, step.status, detail, tone, step.usage, step.seconds(now))
+    return Row(step.depth, one_line(step.label), step.kind, step.status, detail, tone, step.usage, step.seconds(now))
 
 
 def _group_row(view: RunView, group: GroupView, now: float) -> Row:
     if group.total == 1:
         return _step_row(view, group.first, now)
-    label = f"{group.path[-1]} x{group.total:,}"
     depth, seconds = len(group.path) - 1, group.seconds(now)
-    return Row(depth, label, group.first.kind, group.status, _counts(group), "quiet", group.usage, seconds)
+    return Row(
+        depth, one_line(group.label), group.first.kind, group.status, _counts(group), "quiet", group.usage, seconds
+    )
 
 
 def _counts(group: GroupView) -> str:
@@ -135,4 +128,4 @@ def _waiting(view: RunView, step: StepView) -> str:
 
 def _from_here(other: StepView, step: StepView) -> str:
     """The other step's name as seen from this one: short beside it, its whole path from elsewhere."""
-    return other.id.rpartition("/")[2] if other.parent == step.parent else other.id
+    return other.label if other.parent == step.parent else other.id

@@ -10,9 +10,9 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from agentrt.types import RunId, StepId, Usage
+from agentrt.ui.drawing.pieces import Piece, cut_cells, fitted
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
 from agentrt.ui.watch.panes.graph import GraphPane
-from agentrt.ui.watch.panes.graph_labels import Piece, cut_cells, fitted
 from agentrt.ui.watch.sources.base import RunState
 from agentrt.ui.watch.watched import Watched
 from tests.ui.conftest import Story

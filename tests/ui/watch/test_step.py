@@ -29,13 +29,14 @@ from agentrt.testing import ScriptedServer, calls, say
 from agentrt.types import RunId, SessionId, StepId, Usage
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
 from agentrt.ui.watch.panes.prompt import ABOUT, RAIL
-from agentrt.ui.watch.panes.text_lines import Layout, Line, breaks, clean, find, lines_of
+from agentrt.ui.watch.panes.text_lines import Layout, Line, breaks, find
 from agentrt.ui.watch.panes.text_parts import PARTS
 from agentrt.ui.watch.screens.step import FINISHED_S, OPEN_S, PartTab, Rereading, StepScreen
 from agentrt.ui.watch.sources.base import RunState
 from agentrt.ui.watch.sources.journal import JournalRun
 from agentrt.ui.watch.themes import DARK, LIGHT, THEMES, css, variables
 from agentrt.ui.watch.watched import Watched
+from agentrt.ui.words import clean, lines_of
 from tests.ui.conftest import RUN, Story
 from tests.ui.watch.silent import SilentSource
 

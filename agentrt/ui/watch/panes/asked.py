@@ -12,25 +12,12 @@ from agentrt.runtime.questions import Question
 from agentrt.ui.drawing.glyphs import Look
 from agentrt.ui.watch.panes.base import Pane
 from agentrt.ui.watch.watched import Watched
-from agentrt.ui.words import one_line
+from agentrt.ui.words import lines_of, one_line
 
 WRAPPED: Final = 100_000
 """Characters up to which a text is wrapped; what is longer is scrolled sideways."""
 
 _DIFF: Final[dict[str, Look]] = {"+": "done", "-": "failed", "@": "accent"}
-
-
-def clean(line: str) -> str:
-    """A line without what would steer a terminal: tabs as spaces, other controls as their signs."""
-    if line.isprintable():
-        return line
-    return "".join(_sign(char) for char in line.expandtabs(4))
-
-
-def _sign(char: str) -> str:
-    if char.isprintable():
-        return char
-    return chr(0x2400 + ord(char)) if ord(char) < 0x20 else "␡" if ord(char) == 0x7F else "�"
 
 
 def is_diff(lines: list[str]) -> bool:
@@ -72,10 +59,10 @@ class AskedPane(Pane):
         self.resize_to(max((len(text) for text, _ in self._lines), default=0), len(self._lines))
 
     def _laid_out(self, question: Question) -> list[tuple[str, Look | None]]:
-        lines = self._wrapped([f"? {line}" if not n else f"  {line}" for n, line in enumerate(_split(question.text))])
+        lines = self._wrapped([f"? {line}" if not n else f"  {line}" for n, line in enumerate(lines_of(question.text))])
         found: list[tuple[str, Look | None]] = [(line, "strong") for line in lines]
         found.append((_about(question), "quiet"))
-        context = _split(question.context)
+        context = lines_of(question.context)
         if not question.context:
             return found
         found.append(("", None))
@@ -94,10 +81,6 @@ class AskedPane(Pane):
             else:
                 found += [part.plain.rstrip() for part in Text(line).wrap(self.app.console, width)]
         return found
-
-
-def _split(text: str) -> list[str]:
-    return [clean(line) for line in text.split("\n")]
 
 
 def _about(question: Question) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from agentrt.ui.drawing.bars import EIGHTHS, HEIGHTS, Cell, Window, bar, peak, ticks
 from agentrt.ui.drawing.glyphs import PHASE_FILL, PHASE_LOOK, Look, status_look, status_sign
+from agentrt.ui.drawing.pieces import cut_cells
 from agentrt.ui.folds.timeline import Row, Stage, Timeline, told, worded
 from agentrt.ui.model import GroupView
 from agentrt.ui.words import counted, duration, one_line, share
@@ -89,8 +90,7 @@ class Drawing:
         text.append("  " * row.depth)
         text.append(status_sign(status, row.step.kind), self._look(status_look(status, row.step.kind)))
         room = max(0, self._label - cell_len(text.plain) - 2)
-        label = row.label if cell_len(row.label) <= room else set_cell_size(row.label, max(0, room - 1)) + "…"
-        text.append(f" {set_cell_size(label, room)} ", style or None)
+        text.append(f" {set_cell_size(cut_cells(row.label, room), room)} ", style or None)
         if chosen:
             text.stylize(self._look("cursor"))
         return text
@@ -102,7 +102,7 @@ class Drawing:
         _fill(text, cells, HEIGHTS, self._look)
         spent = crowd.seconds(self._now)
         seconds, stage = max(((seconds, stage) for stage, seconds in spent.items()), default=(0.0, "waiting"))
-        part = share(round(seconds * 1000), round(sum(spent.values()) * 1000))
+        part = share(seconds, sum(spent.values()))
         return self._number(text, f"{max(1, round(most)) if most else 0:,} {FILLS[stage]}{part:>4}")
 
     def _number(self, text: Text, said: str) -> Text:

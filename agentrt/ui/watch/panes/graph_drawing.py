@@ -12,10 +12,11 @@ from rich.text import Text
 from agentrt.graph.render.terminal import CellEdge, CellNode, CellPicture, CellPlace, CellRun, draw_cells
 from agentrt.types import StepId
 from agentrt.ui.drawing.glyphs import Look
+from agentrt.ui.drawing.pieces import Piece, fitted
 from agentrt.ui.folds.critical import critical_path
 from agentrt.ui.folds.folding import Folding, FoldNode
 from agentrt.ui.model import RunView
-from agentrt.ui.watch.panes.graph_labels import Piece, detail, fitted, label, name_of, slot
+from agentrt.ui.watch.panes.graph_labels import detail, label, name_of, slot
 
 NAMES: Final = (12, 24, 40)
 """How many columns a name may take, at each size.

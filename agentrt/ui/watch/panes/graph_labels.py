@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 
 from agentrt.types import StepKind, StepStatus
-from agentrt.ui.drawing.glyphs import KIND_GLYPH, STATUS_GLYPH, STATUS_LOOK, Look, status_look, status_sign
+from agentrt.ui.drawing.glyphs import KIND_GLYPH, STATUS_GLYPH, STATUS_LOOK, status_look, status_sign
+from agentrt.ui.drawing.pieces import Piece, cut_cells
 from agentrt.ui.folds.folding import FoldNode
 from agentrt.ui.model import StepView
 from agentrt.ui.words import duration, one_line, share
@@ -29,18 +30,11 @@ _KINDS: Final[dict[StepKind, str]] = {
 }
 
 
-class Piece(NamedTuple):
-    """Some text and its look; ``None`` is that of the page."""
-
-    text: str
-    look: Look | None = None
-
-
 def name_of(node: FoldNode, holder: FoldNode | None, most: int) -> str:
     """A node's name, short: without the path to it, and without the name of the step that holds it."""
     if node.part == "rest":
         return "more names"
-    name = node.name if node.step is None else node.step.id.rpartition("/")[2]
+    name = node.name if node.step is None else node.step.label
     name = one_line(name) or "?"
     if holder is not None:
         name = name.removeprefix(f"{holder.name}.") or name
@@ -115,26 +109,3 @@ def _took(step: StepView) -> str:
         return model
     cached = f" {share(step.usage.cached, step.usage.prompt)} cached" if step.usage.cached else ""
     return f"{step.usage.prompt:,}{cached} → {step.usage.completion:,}"
-
-
-def fitted(pieces: Sequence[Piece], width: int, *, tail: bool = False) -> list[Piece]:
-    """The pieces, cut to so many columns; with ``tail`` the end of the last one is what matters."""
-    found: list[Piece] = []
-    for number, (text, look) in enumerate(pieces):
-        room = width - sum(cell_len(one.text) for one in found)
-        if cell_len(text) > room:
-            end = tail and number + 1 == len(pieces)
-            text = cut_cells(text[::-1], room)[::-1] if end else cut_cells(text, room)
-        if text:
-            found.append(Piece(text, look))
-    return found
-
-
-def cut_cells(text: str, most: int) -> str:
-    """The beginning of a text that takes so many columns at most."""
-    if cell_len(text) <= most:
-        return text
-    if most < 1:
-        return ""
-    lines = chop_cells(text, most - 1) if most > 1 else [""]
-    return f"{lines[0]}…"

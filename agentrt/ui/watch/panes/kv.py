@@ -8,8 +8,9 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from agentrt.ui.drawing.kv_drawing import Line, summary
+from agentrt.ui.drawing.kv_drawing import summary
 from agentrt.ui.drawing.kv_table import ORDERS, Column, contexts, heading, layout, row
+from agentrt.ui.drawing.pieces import Line
 from agentrt.ui.folds.kv import ContextView, KvView
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
 from agentrt.ui.watch.panes.base import Pane

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from agentrt.ui.drawing.glyphs import STATUS_GLYPH, STATUS_LOOK, Look
+from agentrt.ui.drawing.pieces import tail_cells
 from agentrt.ui.watch.messages import StepChosen, StepOpened
 from agentrt.ui.watch.pages import Pages, Reading
 from agentrt.ui.watch.panes.base import Pane
@@ -126,12 +127,12 @@ class LogPane(Pane):
     def _told(self, line: LogLine) -> Text:
         sign, look = sign_of(line)
         wide = self._step_width
-        step = line.step if cell_len(line.step) <= wide else "…" + line.step[1 - wide :]
+        step = tail_cells(one_line(line.step), wide)
         text = Text(no_wrap=True, end="")
         text.append(f"{line.at:9.2f} ", self.look("quiet"))
         text.append(f"{sign} ", self.look(look))
         mine = line.step == self._chosen
-        text.append(f"{set_cell_size(one_line(step), wide)} ", self.look("accent") if mine else "")
+        text.append(f"{set_cell_size(step, wide)} ", self.look("accent") if mine else "")
         text.append(line.text, self.look(look) if look in ("failed", "warning") else "")
         return text
 

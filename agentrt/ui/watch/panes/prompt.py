@@ -9,8 +9,8 @@ from typing import Final
 from agentrt.ui.drawing.glyphs import Look
 from agentrt.ui.folds.prompts import Prompt, Sent
 from agentrt.ui.folds.stories import Call
-from agentrt.ui.watch.panes.text_lines import Line, clean, lines_of
-from agentrt.ui.words import counted, share
+from agentrt.ui.watch.panes.text_lines import Line
+from agentrt.ui.words import clean, counted, lines_of, share
 
 RAIL: Final = "▌"
 """Stands before each line that came from the cache."""

@@ -1,4 +1,4 @@
-"""Long texts as lines of a screen: cleaned, wrapped as far as they are looked at, and searched. Nothing of Textual."""
+"""Long texts as lines of a screen: wrapped as far as they are looked at, and searched. Nothing of Textual."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rich.cells import get_character_cell_size
 from agentrt.types import StepId
 from agentrt.ui.drawing.glyphs import Look
 
-TAB: Final = 4
 UNWRAPPED: Final = 2000
 """Columns after which a line is broken even where lines are not wrapped: what lies further right nobody scrolls to."""
 
@@ -52,31 +51,6 @@ class Match(NamedTuple):
     line: int
     start: int
     end: int
-
-
-# -- cleaning --------------------------------------------------------------------------------------------------------
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of a text, with signs in place of what would steer a terminal; an empty text has one."""
-    return [clean(line) for line in text.replace("\r\n", "\n").split("\n")]
-
-
-def clean(line: str) -> str:
-    """One line with signs for control characters, and with blanks for tabs."""
-    if line.isprintable():
-        return line
-    return "".join(char if char.isprintable() else sign_of(char) for char in line.expandtabs(TAB))
-
-
-def sign_of(char: str) -> str:
-    """What stands for a character that cannot be drawn: Unicode's picture of it where there is one."""
-    code = ord(char)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    return " " if char.isspace() and code not in (0x85, 0x2028, 0x2029) else "\ufffd"
 
 
 # -- wrapping --------------------------------------------------------------------------------------------------------

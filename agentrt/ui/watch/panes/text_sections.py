@@ -22,8 +22,8 @@ from agentrt.ui.folds.stories import (
 )
 from agentrt.ui.model import RunView, StepView
 from agentrt.ui.watch.panes.prompt import call_lines
-from agentrt.ui.watch.panes.text_lines import Line, lines_of
-from agentrt.ui.words import counted, cut, duration, one_line
+from agentrt.ui.watch.panes.text_lines import Line
+from agentrt.ui.words import counted, cut, duration, lines_of, one_line
 
 MOST: Final = 50
 """Steps that are named in one list; the graph has them all."""
@@ -86,23 +86,11 @@ def overview_lines(step: StepView, story: StepStory, view: RunView, now: float) 
         *_inputs(story, view),
         *_result(step, story),
         *named("called by", [step.parent] if step.parent else [], view, now),
-        *named("takes the results of", _through_joins(step.inputs, view), view, now),
-        *named("called after these were awaited", _through_joins(step.after, view), view, now),
+        *named("takes the results of", [one.id for one in view.through_joins(step.inputs)], view, now),
+        *named("called after these were awaited", [one.id for one in view.through_joins(step.after)], view, now),
         *named("has called", [one.id for one in step.children], view, now),
         *_edits(story),
     ]
-
-
-def _through_joins(steps: Sequence[StepId], view: RunView) -> list[StepId]:
-    found: dict[StepId, None] = {}
-    stack = list(reversed(steps))
-    while stack:
-        one = view.steps.get(id_ := stack.pop())
-        if one is not None and one.kind == "join":
-            stack.extend(reversed(one.inputs))
-        else:
-            found[id_] = None
-    return list(found)
 
 
 def _standing(step: StepView, view: RunView, now: float) -> Iterator[Line]:
