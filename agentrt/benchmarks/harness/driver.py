@@ -140,14 +140,17 @@ class _Driver:
         self._before = await asyncio.to_thread(self._folder.sittings)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._finish(entry)) for entry in entries]
+                first = min(entry.arrives for entry in entries)
+                tasks = [group.create_task(self._finish(entry, entry.arrives - first)) for entry in entries]
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
         finally:
             await self._note()
         return [task.result() for task in tasks]
 
-    async def _finish(self, entry: Entry) -> Outcome:
+    async def _finish(self, entry: Entry, arrives: float) -> Outcome:
+        if arrives > 0:
+            await asyncio.sleep(arrives)
         async with self._gate:
             self._watcher.begun(entry)
             outcome = await self._runs.finish(entry)

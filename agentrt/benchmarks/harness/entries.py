@@ -13,7 +13,7 @@ from agentrt.types import RunStatus
 class Entry:
     """One task. ``id`` is the field's own name for it, ``data`` what its program is given, as plain JSON.
 
-    ``arrives`` is how many seconds after the beginning its turn comes; its time counts from there.
+    ``arrives`` is how many seconds after the first of those that are not finished its turn comes.
     """
 
     id: str
