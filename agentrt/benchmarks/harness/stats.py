@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from statistics import fmean
+from itertools import compress, product
+from statistics import fmean, stdev
 from typing import Final, NamedTuple
 
 _Z: Final = 1.959963984540054
 """The normal distribution's 97.5% point: intervals are of 95%."""
 
 _RESAMPLES: Final = 4_000
+
+_MANY: Final = 200
+"""Of more values than that, means are as good as normally distributed, and nothing is drawn."""
+
+_FEW: Final = 12
+"""Of so many values all ways to flip their signs are tried."""
 
 
 class Interval(NamedTuple):
@@ -46,13 +53,15 @@ def share(passed: float, of: int) -> Interval:
 
 
 def mean(values: Sequence[float], seed: int = 0) -> Interval:
-    """A mean with its bootstrap interval (percentiles of resampled means); nothing is assumed of the distribution."""
+    """A mean with its interval: percentiles of resampled means (bootstrap), so that nothing is assumed of the
+    distribution; of many values by the central limit theorem."""
     if not values:
         return Interval(0.0, 0.0, 0.0)
+    size, value = len(values), fmean(values)
+    if size > _MANY:
+        return _around(value, stdev(values) / math.sqrt(size))
     chance = random.Random(seed)  # noqa: S311 - no secret
-    size = len(values)
-    means = sorted(fmean(chance.choices(values, k=size)) for _ in range(_RESAMPLES))
-    return Interval(fmean(values), means[int(0.025 * _RESAMPLES)], means[int(0.975 * _RESAMPLES) - 1])
+    return _middle(value, [fmean(chance.choices(values, k=size)) for _ in range(_RESAMPLES)])
 
 
 def percentile(values: Sequence[float], part: float) -> float:
@@ -76,34 +85,63 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
 
 
 def paired(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Paired:
-    """The mean difference with its bootstrap interval, and the sign-flip permutation test, two-sided.
+    """The mean difference with its interval, and the sign-flip permutation test, two-sided.
 
     Raises ``ValueError`` when there is not one of each for every entry.
     """
     differences = [late - early for early, late in zip(first, second, strict=True)]
     if not differences:
         return Paired(Interval(0.0, 0.0, 0.0), 1.0, 0)
-    seen = abs(fmean(differences))
-    chance = random.Random(seed)  # noqa: S311 - no secret
-    as_large = sum(
-        abs(fmean([one if chance.random() < 0.5 else -one for one in differences])) >= seen - 1e-12
-        for _ in range(_RESAMPLES)
-    )
-    return Paired(mean(differences, seed), (as_large + 1) / (_RESAMPLES + 1), len(differences))
+    return Paired(mean(differences, seed), _flipped(differences, seed), len(differences))
 
 
 def ratio(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Interval:
-    """Second over first, of the sums over the same entries, with its bootstrap interval over entries."""
+    """Second over first, of the sums over the same entries, with its interval over entries: bootstrap, of many by the
+    delta method. Raises ``ValueError`` as ``paired`` does."""
     pairs = list(zip(first, second, strict=True))
-    whole = sum(early for early, _ in pairs)
-    if not pairs or not whole:
+    whole, size = sum(first), len(pairs)
+    if not whole:
         return Interval(0.0, 0.0, 0.0)
+    value = sum(second) / whole
+    if size > _MANY:
+        error = stdev(late - value * early for early, late in pairs) / math.sqrt(size)
+        return _around(value, error / (whole / size))
     chance = random.Random(seed)  # noqa: S311 - no secret
     found = []
     for _ in range(_RESAMPLES):
-        drawn = chance.choices(pairs, k=len(pairs))
-        below = sum(early for early, _ in drawn)
-        found.append(sum(late for _, late in drawn) / below if below else 0.0)
-    found.sort()
-    value = sum(late for _, late in pairs) / whole
-    return Interval(value, found[int(0.025 * _RESAMPLES)], found[int(0.975 * _RESAMPLES) - 1])
+        early, late = (sum(each) for each in zip(*chance.choices(pairs, k=size), strict=True))
+        found.append(late / early if early else 0.0)
+    return _middle(value, found)
+
+
+def _flipped(differences: Sequence[float], seed: int) -> float:
+    """How often a mean as large comes out when each difference has its sign by chance."""
+    size, whole = len(differences), math.fsum(differences)
+    if size > _MANY:
+        spread = math.sqrt(math.fsum(one * one for one in differences))
+        return math.erfc(abs(whole) / spread / math.sqrt(2)) if spread else 1.0
+    least = abs(whole) - 1e-9 * math.fsum(map(abs, differences))  # sums in another order differ in the last digits
+    if size <= _FEW:
+        sums = [math.fsum(signed) for signed in product(*((one, -one) for one in differences))]
+        return sum(abs(one) >= least for one in sums) / len(sums)
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    sums = [whole - 2 * sum(compress(differences, _bits(chance, size))) for _ in range(_RESAMPLES)]
+    return (sum(abs(one) >= least for one in sums) + 1) / (_RESAMPLES + 1)
+
+
+def _bits(chance: random.Random, size: int) -> bytes:
+    """Zeros and ones, each by chance."""
+    return f"{chance.getrandbits(size):0{size}b}".encode().translate(_BITS)
+
+
+def _middle(value: float, drawn: list[float]) -> Interval:
+    drawn.sort()
+    cut = int(0.025 * len(drawn))
+    return Interval(value, drawn[cut], drawn[-cut - 1])
+
+
+def _around(value: float, error: float) -> Interval:
+    return Interval(value, value - _Z * error, value + _Z * error)
+
+
+_BITS: Final = bytes.maketrans(b"01", b"\x00\x01")
