@@ -163,11 +163,6 @@ class KvView:
         if take is not None:
             take(self, event)
 
-    @property
-    def sampled(self) -> float | None:
-        """When an engine said something last; ``None`` if none ever did."""
-        return max((one.at for one in self.engines.values()), default=None)
-
     def _context(self, kind: Literal["session", "agent"], name: str) -> ContextView:
         key = (kind, name)
         if key not in self.contexts:

@@ -128,7 +128,6 @@ class EngineView:
         self.at = 0.0
         self.budget = 0.0
         self.full = False
-        self.subjects = 0
         self.series: Series[EnginePoint] = Series()
         self._schedulers: dict[int, Scheduler] = {}
 
@@ -156,7 +155,6 @@ class EngineView:
         every = self._schedulers.values()
         gauges = [sum(parts) for parts in zip(*(one.gauges for one in every), strict=True)]
         added = [sum(parts) for parts in zip(*(one.added for one in every), strict=True)]
-        self.subjects = number(state, "totals", "subjects")
         self.series.add(EnginePoint(at, *gauges, *added))
 
 

@@ -118,7 +118,7 @@ class ActingApp(WatchApp):
 
     def _target(self) -> Target | None:
         """The run under the cursor of the list; elsewhere the one that is watched."""
-        from agentrt.ui.watch.screens.runs import RunsPane
+        from agentrt.ui.watch.panes.runs import RunsPane
 
         if self.current_mode != "runs":
             watched = self.watched

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from agentrt.errors import JournalError
+from agentrt.ui.watch.looking import Looking
 from agentrt.ui.watch.sources.base import LogLine, RunSource
 from agentrt.ui.words import cut, one_line
 
@@ -19,9 +19,6 @@ KEEP: Final = 16
 
 MOST: Final = 4_000
 """Characters of a line that are kept; all of a text is on the Step screen."""
-
-PAUSE: Final = 4.0
-"""How many times as long as a count took the next one is put off: whoever searches a long log is no burden to it."""
 
 
 class Pages:
@@ -90,10 +87,10 @@ class Reading:
         self._work = work
         self._grown = grown
         self._came = came
-        self._clock = clock
+        self._counting = Looking(self._count_once, work, clock)
         self._source: RunSource | None = None
         self._wanted = (0, 0)
-        self._stale = self._counting = self._loading = False
+        self._loading = False
 
     def of(self, source: RunSource) -> bool:
         """Read from this source; whether that is another one than before."""
@@ -112,10 +109,8 @@ class Reading:
 
     def count(self) -> None:
         """See how many lines there are by now; soon, if they are being counted."""
-        self._stale = True
-        if not self._counting and self._source is not None:
-            self._counting = True
-            self._work(self._keep_counting())
+        if self._source is not None:
+            self._counting.wanted()
 
     def load(self, first: int, most: int) -> None:
         """These lines are looked at now: have those loaded that are not there."""
@@ -123,16 +118,6 @@ class Reading:
         if not self._loading and self._source is not None and self.pages.missing(first, most) is not None:
             self._loading = True
             self._work(self._load())
-
-    async def _keep_counting(self) -> None:
-        try:
-            while self._stale:
-                self._stale = False
-                began = self._clock()
-                await self._count_once()
-                await asyncio.sleep(PAUSE * (self._clock() - began))
-        finally:
-            self._counting = False
 
     async def _count_once(self) -> None:
         source, find = self._source, self.pages.find

@@ -21,8 +21,6 @@ class Watched:
         self.kv = KvView()
         self.selected: StepId | None = None
         self.version = 0
-        self.trouble = ""
-        """Why the source could not be asked the last time; empty when it could."""
         self._wall = wall
         self._rewound = 0
 

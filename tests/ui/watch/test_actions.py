@@ -22,8 +22,8 @@ from agentrt.types import RunId, StepId
 from agentrt.ui.watch.acting import ActingApp, settled
 from agentrt.ui.watch.actions import READ_ONLY, ActionName, Actions, Counts, in_words, plan, resumed
 from agentrt.ui.watch.background import begin, tail
+from agentrt.ui.watch.panes.runs import RunsPane
 from agentrt.ui.watch.screens.confirm import ConfirmScreen
-from agentrt.ui.watch.screens.runs import RunsPane
 from agentrt.ui.watch.sources.base import RunState
 
 PROGRAM = '''

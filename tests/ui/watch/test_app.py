@@ -17,8 +17,8 @@ from agentrt.types import StepId
 from agentrt.ui.watch.app import SCREENS, WatchApp, screen_class
 from agentrt.ui.watch.panes.gantt import GanttPane
 from agentrt.ui.watch.panes.graph import GraphPane
+from agentrt.ui.watch.panes.runs import RunsPane
 from agentrt.ui.watch.screens.help import HelpScreen
-from agentrt.ui.watch.screens.runs import RunsPane
 from agentrt.ui.watch.screens.step import StepScreen
 from agentrt.ui.watch.themes import DARK, LIGHT
 from tests.ui.watch.stage import Scene, settled, staged, strips

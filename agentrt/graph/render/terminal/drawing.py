@@ -99,7 +99,6 @@ class CellPicture:
         top = scopes[""]
         self.width, self.height = top.width, top.height
         self.rows = {item.id: item.row for scope in scopes.values() for column in scope.columns for item in column}
-        self._scopes = scopes
         self._scope_of = {name: scope for scope in scopes.values() for name in scope.items}
         self._canvas = Canvas(top.height)
         for place in places.values():

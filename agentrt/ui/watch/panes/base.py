@@ -27,8 +27,8 @@ class Pane(ScrollView, can_focus=True):
         Binding("l,right", "scroll_right", "right", show=False),
     ]
 
-    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
-        super().__init__(name=name, id=id, classes=classes)
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
         self._on_screen: dict[int, Strip] = {}  # what the screen has
         self._coming: dict[int, Strip] = {}  # what it is about to get
         self._coming_at = Offset()

@@ -51,8 +51,8 @@ class GanttPane(Pane):
         Binding("enter", "open", "open"),
     ]
 
-    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
-        super().__init__(name=name, id=id, classes=classes)
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
         self.timeline: Timeline | None = None
         self._watched: Watched | None = None
         self._axis = Axis()

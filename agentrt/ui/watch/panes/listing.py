@@ -12,7 +12,7 @@ from agentrt.ui.watch.panes.base import Pane
 
 
 class Listing(Pane):
-    """A subclass says how many rows there are and draws one; ``head`` lines stand above them and scroll with them.
+    """A subclass says how many rows there are, and draws one.
 
     ``moved`` is called when the cursor stands on another row, ``opened`` when that row is wanted.
     """
@@ -50,11 +50,11 @@ class Listing(Pane):
             row.stylize(self.look("cursor"))
         return row
 
-    def fill(self, rows: int, width: int = 0) -> None:
-        """There are so many rows now, as wide as the pane or wider."""
+    def fill(self, rows: int) -> None:
+        """There are so many rows now, as wide as the pane."""
         self.rows = rows
         self.cursor = max(0, min(self.cursor, rows - 1))
-        self.resize_to(max(width, self.room.width), rows)
+        self.resize_to(self.room.width, rows)
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Final
 
 from rich.text import Text
@@ -19,13 +18,11 @@ from agentrt.errors import JournalError
 from agentrt.runtime.questions import Question
 from agentrt.types import StepId
 from agentrt.ui.watch.actions import Actions, Told, in_words
+from agentrt.ui.watch.looking import Looking
 from agentrt.ui.watch.panes.answering import AnswerForm
 from agentrt.ui.watch.panes.asked import AskedPane
 from agentrt.ui.watch.watched import Watched
 from agentrt.ui.words import one_line
-
-PAUSE: Final = 4.0
-"""How many times as long as a look into the journal took the next one is put off."""
 
 _SIGNS: Final = {"information": "✓", "warning": "!", "error": "✗"}
 
@@ -55,17 +52,15 @@ class QuestionsPane(Vertical):
         actions: Callable[[], Actions | None],
         *,
         clock: Callable[[], float] = time.monotonic,
-        id: str | None = None,  # noqa: A002
     ) -> None:
-        super().__init__(id=id)
+        super().__init__()
         self._actions = actions
-        self._clock = clock
+        self._looking = Looking(self._look, self._work, clock)
         self._watched: Watched | None = None
         self._seen: tuple[Any, ...] = ()
         self._open: list[Question] = []
         self._shown: Question | None = None
         self._answering: set[StepId] = set()
-        self._stale = self._looking = False
 
     def compose(self) -> ComposeResult:
         """From the list to the answer."""
@@ -90,20 +85,10 @@ class QuestionsPane(Vertical):
 
     def look(self) -> None:
         """See what is asked now; soon, if somebody is looking."""
-        self._stale = True
-        if not self._looking:
-            self._looking = True
-            self.run_worker(self._keep_looking(), group="look")
+        self._looking.wanted()
 
-    async def _keep_looking(self) -> None:
-        try:
-            while self._stale:
-                self._stale = False
-                began = self._clock()
-                await self._look()
-                await asyncio.sleep(PAUSE * (self._clock() - began))
-        finally:
-            self._looking = False
+    def _work(self, work: Coroutine[Any, Any, None]) -> None:
+        self.run_worker(work, group="look")
 
     async def _look(self) -> None:
         actions = self._actions()
