@@ -1,0 +1,116 @@
+"""``agentrt bench swebench``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from agentrt.benchmarks.harness.options import add_arguments as add_shared
+from agentrt.benchmarks.harness.options import opened
+from agentrt.benchmarks.swebench import datasets
+from agentrt.benchmarks.swebench.instances import PROVEN
+
+if TYPE_CHECKING:
+    from agentrt.benchmarks.harness.entries import Verdict
+    from agentrt.benchmarks.swebench.shop import Shop
+    from agentrt.sdk.steps import Program
+
+PREDICTIONS: Final = "predictions.jsonl"
+REPOS_VARIABLE: Final = "AGENTRT_SWEBENCH_REPOS"
+DESCRIPTION: Final = (
+    "SWE-bench: issues of real repositories, solved by an agent program and graded by the official package. Without "
+    f"Docker it runs the instances of {', '.join(PROVEN)} (95 of SWE-bench Verified)."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's options."""
+    parser.description = DESCRIPTION
+    what = parser.add_argument_group("what is run").add_argument
+    what("--dataset", metavar="NAME|FILE", default="verified", help=datasets.HELP)
+    what("--repos", metavar="OWNER/NAME,...", type=_names, help="instances of these repositories only")
+    what(
+        "--repo-dir",
+        metavar="FOLDER",
+        type=Path,
+        action="append",
+        help=f"mirrors of the repositories, as FOLDER/owner__name.git and the like ({REPOS_VARIABLE}; else they are "
+        f"cloned once from GitHub)",
+    )
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--gold", action="store_true", help="hand in the reference patches: all must resolve")
+    who.add_argument("--empty", action="store_true", help="hand in empty patches: none must resolve")
+    add_shared(parser, name="swebench")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it; 0, or 1 when a self-check (``--gold``, ``--empty``) did not come out as it must.
+
+    Raises ``ConfigError`` for options that cannot be used, ``SetupError`` for what cannot be installed or found.
+    """
+    return asyncio.run(_run(options))
+
+
+async def _run(options: argparse.Namespace) -> int:
+    from agentrt.benchmarks.harness.report import conclude
+    from agentrt.benchmarks.swebench import predictions
+    from agentrt.benchmarks.swebench.shop import shop
+    from agentrt.engine import progress_for
+
+    file = await asyncio.to_thread(datasets.dataset, options.dataset)
+    asks = not (options.gold or options.empty)
+    async with opened(options, "swebench", await asyncio.to_thread(_told, options, file), asks=asks) as bench:
+        progress = progress_for()
+        async with shop(bench, file, options.repos or PROVEN, _mirrors(options), progress) as here:
+            progress.close()
+            entries = [one.entry for one in here.instances.values()]
+            outcomes = await bench.run(entries, _program(options, here))
+            predictions.write(bench.folder.path / PREDICTIONS, bench.told["model"] or _who(options), outcomes)
+            verdicts = await here.judge(bench, outcomes)
+    conclude(bench.folder, as_json=options.json)
+    return _checked(options, verdicts)
+
+
+def _program(options: argparse.Namespace, here: Shop) -> Program[..., Any]:
+    """What works on an instance."""
+    from agentrt.benchmarks.swebench.handed_in import handed_in
+
+    patches = {name: one.patch if options.gold else "" for name, one in here.instances.items()}
+    return handed_in(patches)
+
+
+def _checked(options: argparse.Namespace, verdicts: Sequence[Verdict]) -> int:
+    """Whether a self-check came out as it must; names what did not."""
+    if not (options.gold or options.empty):
+        return 0
+    wrong = [one for one in verdicts if bool(one.score) is not options.gold]
+    for one in wrong:
+        print(f"{one.entry}: expected {'resolved' if options.gold else 'not resolved'}: {one.why}", file=sys.stderr)
+    return int(bool(wrong))
+
+
+def _told(options: argparse.Namespace, dataset: Path) -> dict[str, Any]:
+    """What results depend on."""
+    name = options.dataset if options.dataset in datasets.NAMES else dataset.name
+    known = hashlib.sha256(dataset.read_bytes()).hexdigest()[:16]
+    return {"dataset": f"{name} {known}", "repos": list(options.repos or ()), "agent": _who(options)}
+
+
+def _who(options: argparse.Namespace) -> str:
+    return "gold" if options.gold else "empty" if options.empty else "agentrt"
+
+
+def _mirrors(options: argparse.Namespace) -> list[Path]:
+    named: list[Path] = options.repo_dir or []
+    folder = os.environ.get(REPOS_VARIABLE)
+    return [one.expanduser().absolute() for one in named or ([Path(folder)] if folder else [])]
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(one for one in text.split(",") if one)

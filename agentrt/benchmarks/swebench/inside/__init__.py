@@ -1,0 +1,1 @@
+"""What runs in other environments: the official graders' and the baseline agent's. None of it imports this package."""

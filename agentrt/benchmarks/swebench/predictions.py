@@ -1,0 +1,28 @@
+"""The official format of what is handed in, so that anybody can grade it with the official tools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from agentrt.benchmarks.harness.entries import Outcome
+
+
+def patch_of(outcome: Outcome) -> str:
+    """The patch that an entry came to; empty when it came to none."""
+    output = outcome.output if isinstance(outcome.output, dict) else {}
+    return str(output.get("patch") or "")
+
+
+def write(file: Path, model: str, outcomes: Iterable[Outcome]) -> None:
+    """Write one JSON line for each entry: ``instance_id``, ``model_name_or_path``, ``model_patch``."""
+    lines = (_line(outcome, model) for outcome in outcomes)
+    part = file.with_name(f".{file.name}.part")
+    part.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    part.replace(file)
+
+
+def _line(outcome: Outcome, model: str) -> dict[str, Any]:
+    return {"instance_id": outcome.entry, "model_name_or_path": model, "model_patch": patch_of(outcome)}

@@ -1,0 +1,60 @@
+"""What a run of the benchmark works with: its instances, the official package, and a way to run tests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentrt.benchmarks.harness.entries import Outcome, Verdict
+from agentrt.benchmarks.harness.options import Bench
+from agentrt.benchmarks.swebench.evaluate import Evaluator
+from agentrt.benchmarks.swebench.instances import Instance, chosen
+from agentrt.benchmarks.swebench.local import Local
+from agentrt.benchmarks.swebench.mirrors import Mirrors
+from agentrt.benchmarks.swebench.official import official
+from agentrt.benchmarks.swebench.predictions import patch_of
+from agentrt.engine.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The instances by their ids, where their work trees are made, and who evaluates."""
+
+    instances: Mapping[str, Instance]
+    local: Local
+    evaluator: Evaluator
+
+    async def judge(self, bench: Bench, outcomes: Sequence[Outcome]) -> list[Verdict]:
+        """Evaluate what the entries came to, as many at once as entries run, and enter the verdicts."""
+        gate = asyncio.Semaphore(bench.settings.at_once)
+
+        async def one(outcome: Outcome) -> Verdict:
+            async with gate:
+                found = await self.evaluator.evaluate(self.instances[outcome.entry], patch_of(outcome))
+            bench.watcher.judged(outcome.entry, found.resolved)
+            return Verdict(outcome.entry, outcome.category, float(found.resolved), found.why)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(outcome)) for outcome in outcomes]
+        verdicts = [task.result() for task in tasks]
+        bench.folder.judged(verdicts)
+        return verdicts
+
+
+@asynccontextmanager
+async def shop(
+    bench: Bench, dataset: Path, repos: Sequence[str], mirrors: Sequence[Path], progress: Progress | None = None
+) -> AsyncIterator[Shop]:
+    """Everything for instances of ``repos`` without containers; ``mirrors`` are folders of mirrors.
+
+    Raises ``SetupError`` for what cannot be installed, ``ConfigError`` for a file that is no dataset.
+    """
+    folder = bench.folder.path
+    async with official(folder / "official.log", progress) as package:
+        instances = {one.id: one for one in chosen(await package.instances(dataset), repos)}
+        local = Local(folder / "places", package, Mirrors(mirrors, progress=progress))
+        yield Shop(instances, local, Evaluator(folder / "evaluations", local, package, time.monotonic))
