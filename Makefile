@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-ui test soak check lint types layers format clean help setup setup-dev
+.PHONY: demo demo-ui test soak check lint types layers format pictures clean help setup setup-dev
 
 demo: setup  ## run the main job: an example program on the embedded engine
 	@$(BIN)/agentrt run examples/report.py
@@ -33,6 +33,9 @@ layers:
 format: setup-dev  ## bring the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+pictures: setup-dev  ## draw the screens into docs/pictures anew
+	@$(BIN)/python scripts/pictures.py
 
 setup:
 	@$(PYTHON) scripts/setup.py

@@ -65,7 +65,7 @@ SCENES: Final = (
     Scene("graph-failed", "a run that failed", "mishaps"),
     Scene("graph-folded", "a run of 270 steps while it goes on", "survey", at=1.6),
     Scene("step", "a model turn while its text comes", "report", at=2.4, step="writer#2"),
-    Scene("step-prompt", "what the model was sent", "report", step="editor#1", keys=("2",)),
+    Scene("step-prompt", "what the model was sent", "report", step="writer#2", keys=("tab",)),
     Scene("step-failed", "a step that failed", "mishaps", step="count#1"),
     Scene("kv", "the KV cache while a run goes on", "report", at=2.6, keys=("3",)),
     Scene("kv-done", "the KV cache of a run that is over", "report", keys=("3",)),
