@@ -111,7 +111,7 @@ async def opened(
         try:
             async with AsyncExitStack() as stack:
                 here = await stack.enter_async_context(served(options.engine, options.model)) if asks else NOBODY
-                whole = _told(options, name, told, here.told)
+                whole = told_of(options, name, told, here.told)
                 folder = _folder(options.out, name, whole)
                 stack.enter_context(folder.held())
                 folder.begin(whole)
@@ -146,7 +146,10 @@ def _stoppable() -> Iterator[list[str]]:
         yield why
 
 
-def _told(options: argparse.Namespace, name: str, own: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
+def told_of(
+    options: argparse.Namespace, name: str, own: Mapping[str, Any], engine: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What stands in ``bench.json``: ``own`` are the benchmark's options, ``engine`` is what the engine says of itself."""
     from agentrt.benchmarks.harness.machine import machine
 
     return {
