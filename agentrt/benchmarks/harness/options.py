@@ -149,7 +149,7 @@ def _stoppable() -> Iterator[list[str]]:
 def told_of(
     options: argparse.Namespace, name: str, own: Mapping[str, Any], engine: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What stands in ``bench.json``: ``own`` are the benchmark's options, ``engine`` is what the engine says of itself."""
+    """What stands in ``bench.json``: ``own`` are the benchmark's options, ``engine`` what the engine says of itself."""
     from agentrt.benchmarks.harness.machine import machine
 
     return {
