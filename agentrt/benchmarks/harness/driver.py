@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -101,7 +101,9 @@ async def run_entries(
                 models, kv=settings.kv, admission=settings.admission, journal=journal, new_id=lambda: ids.pop(0)
             ) as runtime,
         ):
-            runs = _Runs(journal, runtime, program, settings, ids)
+            async with journal.connect() as connection:
+                known = {row.id for row in await archive.list_runs(connection)}
+            runs = _Runs(journal, runtime, program, settings, ids, known)
             for outcome in await _Driver(folder, runs, settings, watcher).finish(left):
                 finished[outcome.entry] = outcome
     return [finished[entry.id] for entry in wanted]
@@ -172,32 +174,36 @@ class _Driver:
 
 
 class _Runs:
-    """The runs of entries in the folder's journal."""
+    """The runs of entries in the folder's journal; ``known`` are those that are in it."""
 
     def __init__(
-        self, journal: Journal, runtime: Runtime, program: Program[..., Any], settings: Settings, ids: list[RunId]
+        self,
+        journal: Journal,
+        runtime: Runtime,
+        program: Program[..., Any],
+        settings: Settings,
+        ids: list[RunId],
+        known: Collection[RunId],
     ) -> None:
         self._journal = journal
         self._runtime = runtime
         self._program = program
         self._settings = settings
         self._ids = ids
+        self._known = known
+        self._share = meter.Share(settings.engine)
 
     async def finish(self, entry: Entry) -> Outcome:
         """What comes of an entry: its run is begun, gone on with, or was at its end already."""
-        recording, others = await self._recorded(entry), 0.0
-        if recording is None:
-            before = meter.read(self._settings.engine)
-            recording = await self._run(entry)
-            others = meter.others(before, meter.read(self._settings.engine))
-        return await self._outcome(entry, recording, others)
+        before = self._share.reading()
+        if run_id(entry) in self._known:
+            found = await self._kept(entry, before)
+            if _over(found[0]):  # the process was killed before it wrote the line
+                return found[1]
+        await self._run(entry)
+        return (await self._kept(entry, before))[1]
 
-    async def _recorded(self, entry: Entry) -> Recording | None:
-        """A run that had ended when the process was killed, but for its line in the results."""
-        found = await self._there(entry)
-        return found if found is not None and _over(found) else None
-
-    async def _run(self, entry: Entry) -> Recording:
+    async def _run(self, entry: Entry) -> None:
         run = await self._begun(entry)
         timeout = self._settings.timeout
         left = max(0.0, timeout - run.now)  # what a broken-off part took counts
@@ -211,26 +217,26 @@ class _Runs:
         finally:
             late.cancel()
         await self._check(result)
-        found = await self._there(entry)
-        if found is None:
-            raise JournalError(f"run {run.id!r} is gone from {self._journal}; leave the folder alone while it is used")
-        return found
 
     async def _begun(self, entry: Entry) -> Run[Any]:
         """The entry's run, gone on with if there is a part of it."""
         name = run_id(entry)
-        async with self._journal.connect() as connection:
-            there = await archive.has_run(connection, name)
-        if there:
+        if name in self._known:
             return await self._runtime.resume(self._program, name)
         self._ids.append(name)
         return self._runtime.start(self._program, dict(entry.data))
 
-    async def _there(self, entry: Entry) -> Recording | None:
+    async def _kept(self, entry: Entry, before: meter.Reading) -> tuple[Recording, Outcome]:
+        """What the journal tells of an entry's run."""
         async with self._journal.connect() as connection:
-            if not await archive.has_run(connection, run_id(entry)):
-                return None
-            return await archive.recording_of(connection, await archive.find_run(connection, run_id(entry)))
+            row = await archive.find_run(connection, run_id(entry))
+            recording = await archive.recording_of(connection, row)
+            notes = [note for _, note in await archive.notes_of(connection, row.id)]
+        measures = measure(recording, notes, self._share.since(before))
+        status: RunStatus = row.status
+        return recording, Outcome(
+            entry.id, entry.category, row.id, status, output_of(recording), _error(recording), measures
+        )
 
     async def _check(self, result: RunResult[Any]) -> None:
         """See that the run's failure, if it failed, is its own."""
@@ -241,12 +247,6 @@ class _Runs:
                 trouble = await self._settings.teller.trouble()
                 if trouble is not None:
                     raise Unreachable(f"the engine does not answer any more: {trouble}") from error
-
-    async def _outcome(self, entry: Entry, recording: Recording, others: float) -> Outcome:
-        row = recording.run
-        status: RunStatus = row.status
-        measures = await measure(self._journal, row.id, row.seconds, others)
-        return Outcome(entry.id, entry.category, row.id, status, output_of(recording), _error(recording), measures)
 
 
 def _over(recording: Recording) -> bool:

@@ -1,15 +1,16 @@
-"""What is measured of a run: a fold of its events, as its journal tells them. Pure, but for ``measure``."""
+"""What is measured of a run: a fold of its events, as its journal tells them. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from agentrt.benchmarks.harness.entries import Measures
 from agentrt.events import Event, StepAdded, StepEnded, StepRetried, StepStarted, TurnMoved, TurnSent
-from agentrt.types import RunId, StepId, StepKind, Usage
-
-if TYPE_CHECKING:
-    from agentrt.store.journal import Journal
+from agentrt.store.recording import Recording
+from agentrt.store.retelling import Retelling
+from agentrt.store.rows import NoteRow
+from agentrt.types import StepId, StepKind, Usage
 
 _WORK: Final = ("llm", "tool")
 
@@ -57,8 +58,10 @@ class Meter:
                 self._of(event.step, begin=event.at)
             case StepRetried():
                 self._of(event.step, end=event.at)
+                self._let_go(event.step, event.at)
             case StepEnded() if event.step in self._kinds:
                 self._of(event.step, end=event.at)
+                self._let_go(event.step, event.at)
                 self._ended[event.step] = event.usage  # of one that was resumed, the last time counts
             case TurnSent():
                 self._asked[event.step] = event.at
@@ -97,22 +100,21 @@ class Meter:
         if event.phase == "queued":
             self._held.setdefault(event.step, event.at)
             return
-        self._queued += max(0.0, event.at - self._held.pop(event.step, event.at))
+        self._let_go(event.step, event.at)
         if event.phase == "decode" and event.step in self._asked:
             self._first.append(max(0.0, event.at - self._asked.pop(event.step)))
 
+    def _let_go(self, step: StepId, at: float) -> None:
+        """A turn is held back no longer: it is sent, or its step is at an end."""
+        self._queued += max(0.0, at - self._held.pop(step, at))
 
-async def measure(journal: Journal, run: RunId, seconds: float, others: float = 0.0) -> Measures:
-    """What a run of a journal took, also one that several processes worked on. Raises ``JournalError``."""
-    from agentrt.store import archive
-    from agentrt.store.retelling import Retelling, bodies_needed
 
-    async with journal.connect() as connection:
-        row = await archive.find_run(connection, run)
-        entries = await archive.entries_of(connection, row.id)
-        notes = [note for _, note in await archive.notes_of(connection, row.id)]
-        bodies = await archive.some_bodies(connection, row.id, bodies_needed(entries))
+def measure(recording: Recording, notes: Sequence[NoteRow], others: float = 0.0) -> Measures:
+    """What a recorded run took, also one that several processes worked on; ``notes`` are all that were made of it.
+
+    Raises ``JournalError`` when it is damaged.
+    """
     meter = Meter()
-    for event in Retelling(row, bodies.__getitem__).tell(entries, notes):
+    for event in Retelling(recording.run, recording.body).tell(recording.entries, notes):
         meter.take(event)
-    return meter.measures(seconds, others)
+    return meter.measures(recording.run.seconds, others)

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 PROC = Path("/proc")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+_OFTEN: Final = 0.5
 
 
 class Reading(NamedTuple):
@@ -33,7 +34,7 @@ class _Row(NamedTuple):
 
 def read(session: int) -> Reading:
     """A reading now; ``session`` is the process id by which the engine's processes are known."""
-    rows = {int(entry.name): row for entry in PROC.iterdir() if entry.name.isdigit() and (row := _row(entry.name))}
+    rows = {int(name): row for name in os.listdir(PROC) if name.isdigit() and (row := _row(name))}  # noqa: PTH208 - fast
     engine = {pid for pid, row in rows.items() if session and row.session == session}
     own = _below(os.getpid(), rows) - engine
     return Reading(
@@ -42,6 +43,28 @@ def read(session: int) -> Reading:
         sum(rows[pid].own + rows[pid].reaped for pid in own),
         machine_seconds(),
     )
+
+
+class Share:
+    """The share that others take while several entries run at once. One reading serves many of them: it costs
+    milliseconds on a machine with many processes, and tells little of less time than ``_OFTEN`` seconds."""
+
+    def __init__(self, session: int) -> None:
+        self._session = session
+        self._last = read(session)
+        self._share = 0.0
+
+    def reading(self) -> Reading:
+        """Not much older than now."""
+        if time.monotonic() - self._last.wall >= _OFTEN:
+            before, self._last = self._last, read(self._session)
+            self._share = others(before, self._last)
+        return self._last
+
+    def since(self, before: Reading) -> float:
+        """The share since then; of no time at all, the one that was known last."""
+        now = self.reading()
+        return others(before, now) if now.wall > before.wall else self._share
 
 
 def _below(root: int, rows: Mapping[int, _Row]) -> set[int]:
@@ -59,10 +82,11 @@ def _below(root: int, rows: Mapping[int, _Row]) -> set[int]:
 
 def _row(pid: str) -> _Row | None:
     try:
-        text = (PROC / pid / "stat").read_text(errors="replace")
+        with open(f"{PROC}/{pid}/stat", "rb") as stream:  # noqa: PTH123 - fast
+            text = stream.read()
     except OSError:  # it has ended
         return None
-    fields = text.rpartition(")")[2].split()
+    fields = text.rpartition(b")")[2].split()
     user, system, reaped_user, reaped_system = (int(one) / _TICKS for one in fields[11:15])
     return _Row(int(fields[1]), int(fields[3]), user + system, reaped_user + reaped_system)
 

@@ -17,7 +17,7 @@ _RESAMPLES: Final = 4_000
 _MANY: Final = 200
 """Of more values than that, means are as good as normally distributed, and nothing is drawn."""
 
-_FEW: Final = 12
+_FEW: Final = 15
 """Of so many values all ways to flip their signs are tried."""
 
 
