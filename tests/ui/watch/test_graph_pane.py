@@ -139,12 +139,30 @@ async def test_keys_move_along_the_edges(report: Story) -> None:
 
 
 async def test_enter_opens_a_step(report: Story) -> None:
-    """Enter asks for everything about the chosen step, and for nothing before one is chosen."""
+    """Enter asks for everything about the chosen step."""
     async with shown(report) as (pilot, _, app):
-        await pilot.press("enter")
-        assert app.opened == []
         await pilot.press("home", "enter")
         assert app.opened == ["search#1"]
+
+
+async def test_enter_without_a_choice_opens_what_one_looks_for(story: Story) -> None:
+    """What runs; else what failed; else the first step."""
+    story.add("a#1").add("b#1").start("a#1", at=0).start("b#1", at=0)
+    story.end("a#1", at=1)
+    async with shown(story, live=True) as (pilot, _, app):
+        await pilot.press("enter")
+        assert app.opened == ["b#1"]
+    story.end("b#1", at=2, status="failed", error="no").add("c#1").start("c#1", at=2).end("c#1", at=3)
+    async with shown(story) as (pilot, _, app):
+        await pilot.press("enter")
+        assert app.opened == ["b#1"]
+
+
+async def test_enter_where_there_is_nothing_does_nothing(story: Story) -> None:
+    """A run without steps has none to open."""
+    async with shown(story) as (pilot, _, app):
+        await pilot.press("enter")
+        assert app.opened == []
 
 
 async def test_a_group_is_opened_by_enter_and_folded_by_backspace(story: Story) -> None:

@@ -125,7 +125,7 @@ class GraphPane(Pane):
     # -- keys --------------------------------------------------------------------------------------------------------
 
     def action_move(self, direction: Direction) -> None:
-        """Choose the next node that way; the first time, what runs, or the first step."""
+        """Choose the next node that way; the first time, what runs, what failed, or the first step."""
         drawing = self.drawing
         if drawing is None or not drawing.picture.places:
             return
@@ -139,7 +139,10 @@ class GraphPane(Pane):
     @staticmethod
     def _start(drawing: GraphDrawing) -> str:
         nodes = drawing.folding.nodes
-        return next((name for name, node in nodes.items() if node.status == "running"), next(iter(nodes)))
+        for status in ("running", "failed"):
+            if found := [name for name, node in nodes.items() if node.status == status]:
+                return found[0]
+        return next(iter(nodes))
 
     def _choose(self, name: str) -> None:
         drawing = self.drawing
@@ -152,7 +155,10 @@ class GraphPane(Pane):
         self.post_message(StepChosen(self._step))
 
     def action_open(self) -> None:
-        """Open a group; show all about a step."""
+        """Open a group; show all about a step. Where nothing is chosen yet, as when one moves there first."""
+        drawing = self.drawing
+        if self.chosen is None and drawing is not None and drawing.picture.places:
+            self._choose(self._start(drawing))
         node = self.chosen
         if node is None:
             return
