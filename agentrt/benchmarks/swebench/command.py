@@ -18,10 +18,13 @@ from agentrt.benchmarks.swebench.instances import PROVEN
 
 if TYPE_CHECKING:
     from agentrt.benchmarks.harness.entries import Verdict
+    from agentrt.benchmarks.harness.options import Bench
     from agentrt.benchmarks.swebench.shop import Shop
+    from agentrt.benchmarks.swebench.solver import Effort
     from agentrt.sdk.steps import Program
 
 PREDICTIONS: Final = "predictions.jsonl"
+_WINDOW: Final = 32_768
 REPOS_VARIABLE: Final = "AGENTRT_SWEBENCH_REPOS"
 DESCRIPTION: Final = (
     "SWE-bench: issues of real repositories, solved by an agent program and graded by the official package. Without "
@@ -44,8 +47,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"cloned once from GitHub)",
     )
     who = parser.add_mutually_exclusive_group()
+    who.add_argument(
+        "--agent",
+        choices=("agentrt", "mini"),
+        default="agentrt",
+        help="who works: our program, or mini-swe-agent with its own loop and messages (agentrt)",
+    )
     who.add_argument("--gold", action="store_true", help="hand in the reference patches: all must resolve")
     who.add_argument("--empty", action="store_true", help="hand in empty patches: none must resolve")
+    much = parser.add_argument_group("how much an agent may do").add_argument
+    much("--turns", metavar="N", type=_positive, default=40, help="model turns for one instance (40)")
+    much("--together", metavar="N", type=_positive, default=20, help="of them in one conversation (20)")
+    much("--max-tokens", metavar="N", type=_positive, default=1024, help="tokens of one reply (1024)")
+    much("--context", metavar="N", type=_positive, default=0, help="the model's window in tokens (as the engine says)")
+    much("--command-timeout", metavar="SECONDS", type=float, default=120.0, help="that one command may take (120)")
+    much("--temperature", metavar="T", type=float, default=0.0, help="0 takes the likeliest (0)")
     add_shared(parser, name="swebench")
 
 
@@ -70,19 +86,36 @@ async def _run(options: argparse.Namespace) -> int:
         async with shop(bench, file, options.repos or PROVEN, _mirrors(options), progress) as here:
             progress.close()
             entries = [one.entry for one in here.instances.values()]
-            outcomes = await bench.run(entries, _program(options, here))
+            outcomes = await bench.run(entries, _program(options, here, _effort(options, _window(bench))))
             predictions.write(bench.folder.path / PREDICTIONS, bench.told["model"] or _who(options), outcomes)
             verdicts = await here.judge(bench, outcomes)
     conclude(bench.folder, as_json=options.json)
     return _checked(options, verdicts)
 
 
-def _program(options: argparse.Namespace, here: Shop) -> Program[..., Any]:
+def _program(options: argparse.Namespace, here: Shop, effort: Effort) -> Program[..., Any]:
     """What works on an instance."""
-    from agentrt.benchmarks.swebench.handed_in import handed_in
+    if options.gold or options.empty:
+        from agentrt.benchmarks.swebench.handed_in import handed_in
 
-    patches = {name: one.patch if options.gold else "" for name, one in here.instances.items()}
-    return handed_in(patches)
+        return handed_in({name: one.patch if options.gold else "" for name, one in here.instances.items()})
+    from agentrt.benchmarks.swebench.solver import solver
+
+    return solver(here.instances, here.local, effort)
+
+
+def _effort(options: argparse.Namespace, window: int) -> Effort:
+    from agentrt.benchmarks.swebench.solver import Effort
+
+    return Effort(
+        turns=options.turns,
+        together=options.together,
+        reply=options.max_tokens,
+        window=options.context or window or _WINDOW,
+        command_s=options.command_timeout,
+        seed=options.seed,
+        temperature=options.temperature,
+    )
 
 
 def _checked(options: argparse.Namespace, verdicts: Sequence[Verdict]) -> int:
@@ -99,11 +132,25 @@ def _told(options: argparse.Namespace, dataset: Path) -> dict[str, Any]:
     """What results depend on."""
     name = options.dataset if options.dataset in datasets.NAMES else dataset.name
     known = hashlib.sha256(dataset.read_bytes()).hexdigest()[:16]
-    return {"dataset": f"{name} {known}", "repos": list(options.repos or ()), "agent": _who(options)}
+    told = {"dataset": f"{name} {known}", "repos": list(options.repos or ()), "agent": _who(options)}
+    names = ("turns", "together", "max_tokens", "context", "command_timeout", "temperature")
+    return told if options.gold or options.empty else told | {one: getattr(options, one) for one in names}
+
+
+def _window(bench: Bench) -> int:
+    """The window that the engine tells of, 0 for none."""
+    return int(bench.told["environment"]["engine"].get("context_length") or 0)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 or more")
+    return value
 
 
 def _who(options: argparse.Namespace) -> str:
-    return "gold" if options.gold else "empty" if options.empty else "agentrt"
+    return "gold" if options.gold else "empty" if options.empty else str(options.agent)
 
 
 def _mirrors(options: argparse.Namespace) -> list[Path]:

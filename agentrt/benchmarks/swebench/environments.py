@@ -13,6 +13,7 @@ import platform
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,6 +209,7 @@ def find_python(version: str, shell: Shell) -> Path:
 
 
 def _candidates(version: str) -> Iterator[Path]:
+    yield Path(sys.base_prefix) / "bin" / f"python{version}"
     root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
     yield from sorted(root.glob(f"versions/{version}.*/bin/python{version}"), reverse=True)
     yield from sorted(Path("~/.local/share/uv/python").expanduser().glob(f"cpython-{version}.*/bin/python{version}"))

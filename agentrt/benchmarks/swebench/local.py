@@ -18,14 +18,18 @@ class Local:
     """Makes places to work on instances under ``folder``, and runs tests in them."""
 
     def __init__(self, folder: Path, official: Official, mirrors: Mirrors) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()
         self._official = official
         self._mirrors = mirrors
 
+    def where(self, instance: Instance, purpose: str) -> Place:
+        """Where the place for that purpose is, or would be."""
+        return Place(self._folder / purpose / instance.id)
+
     async def place(self, instance: Instance, purpose: str) -> Place:
         """A place for that purpose, made if it is not there. Raises ``SetupError`` and ``ConfigError``."""
-        place = Place(self._folder.absolute() / purpose / instance.id)
-        recipe = await self._official.recipe(instance.repo, instance.version)
+        place = self.where(instance, purpose)
+        recipe = await self._official.recipe(instance)
         await place.make(instance, await self._mirrors.find(instance.repo), recipe)
         return place
 

@@ -50,12 +50,19 @@ class Official:
             raise ConfigError(f"dataset {str(file)!r}: {error}") from error
         return [Instance.from_row(row) for row in rows]
 
-    async def recipe(self, repo: str, version: str) -> Recipe:
-        """How the environment of a version is made. Raises ``ConfigError`` for one that takes a container."""
+    async def recipe(self, instance: Instance) -> Recipe:
+        """How the instance's environment is made. Raises ``ConfigError`` for one that takes a container."""
+        repo, version = instance.repo, instance.version
         if (repo, version) not in self._recipes:
-            told = await self._grader.ask("recipe", repo=repo, version=version, constants=str(self._constants))
-            self._recipes[repo, version] = Recipe.read(repo, version, told)
+            own = instance.row.get("recipe")
+            self._recipes[repo, version] = Recipe.read(repo, version, own or await self._known(repo, version))
         return self._recipes[repo, version]
+
+    async def _known(self, repo: str, version: str) -> dict[str, Any] | None:
+        told: dict[str, Any] | None = await self._grader.ask(
+            "recipe", repo=repo, version=version, constants=str(self._constants)
+        )
+        return told
 
     async def grade(self, instance: Instance, patch: str, log: Path) -> Report:
         """Grade what the tests wrote into ``log``."""

@@ -15,6 +15,9 @@ from typing import Any
 NEEDED = ("instance_id", "repo", "version", "base_commit", "environment_setup_commit", "problem_statement", "patch",
           "test_patch", "FAIL_TO_PASS", "PASS_TO_PASS", "eval_script", "log_parser", "eval_type", "image")  # fmt: skip
 
+OWN = ("recipe",)
+"""A column that the official datasets have not: how the environment is made, for instances of one's own."""
+
 
 def instances(file: str) -> list[dict[str, Any]]:
     """The rows of a parquet file, or of JSON lines, as plain JSON, without what is not needed."""
@@ -22,7 +25,7 @@ def instances(file: str) -> list[dict[str, Any]]:
     missing = [name for name in NEEDED if rows and name not in rows[0]]
     if missing:
         raise ValueError(f"no column {', '.join(missing)}: expected a dataset of SWE-bench 5")
-    return [{name: row[name] for name in NEEDED} for row in rows]
+    return [{name: row[name] for name in (*NEEDED, *OWN) if name in row} for row in rows]
 
 
 def recipe(repo: str, version: str, constants: str) -> dict[str, Any] | None:

@@ -1,0 +1,159 @@
+"""The agent program: explore, change, test, submit.
+
+The context is never rewritten, so that its beginning stays in the engine's KV cache: outputs are cut to size when they
+are made, and when the window or the turns of a conversation are used up, a new conversation begins with the same first
+messages, the changes so far and a line for each of the last calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agentrt.benchmarks.swebench.instances import Instance
+from agentrt.benchmarks.swebench.local import Local
+from agentrt.benchmarks.swebench.texts import shortened
+from agentrt.benchmarks.swebench.workbench import Workbench
+from agentrt.errors import PromptTooLong, TurnLimit
+from agentrt.sdk.agents import Agent, Session
+from agentrt.sdk.steps import Program, program
+from agentrt.sdk.tools import tool
+
+SYSTEM: Final = """\
+You repair a bug in a Python repository. The repository is the current folder; you have no network and nobody to ask.
+
+Work like this:
+1. Find the code that the issue is about: search, read.
+2. Reproduce the bug with a short script: bash.
+3. Change the source so that the issue is solved: edit or edit_lines. Do not change tests.
+4. Run your script again, and the tests near the change.
+5. Call submit.
+
+Call one tool in each reply and wait for its result."""
+
+NUDGE: Final = "You called no tool. Call one: go on with the work, or call submit if the issue is solved."
+
+_NUDGES: Final = 2
+_CHARACTERS: Final = 3
+"""Characters a token has at least in code and English, roughly; it only matters that outputs fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much an agent may do.
+
+    ``turns`` model turns in all, ``together`` of them in one conversation, each reply of at most ``reply`` tokens;
+    commands of ``command_s`` seconds. ``window`` is the model's context in tokens.
+    """
+
+    turns: int = 40
+    together: int = 20
+    reply: int = 1_024
+    window: int = 32_768
+    command_s: float = 120.0
+    seed: int = 0
+    temperature: float = 0.0
+
+    @property
+    def shown(self) -> int:
+        """Characters that are shown of one output: a tenth of the window."""
+        return max(600, min(10_000, self.window * _CHARACTERS // 10))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one reply: never more than an eighth of the window."""
+        return max(64, min(self.reply, self.window // 8))
+
+    def told(self, issue: str) -> str:
+        """As much of an issue as fits: a quarter of the window."""
+        return shortened(issue, self.window * _CHARACTERS // 4)
+
+
+def solver(instances: Mapping[str, Instance], local: Local, effort: Effort) -> Program[..., Any]:
+    """The program that works on an instance: ``{"patch": ..., "submitted": ..., "calls": [...]}``."""
+
+    @tool(idempotent=True)
+    async def work_tree(name: str) -> str:
+        """Make the work tree of an instance, or find it."""
+        place = await local.place(instances[name], WORKING)
+        return str(place.tree)
+
+    @program(name="solve")
+    async def solve(entry: dict[str, Any]) -> dict[str, Any]:
+        instance = instances[entry["instance"]]
+        await work_tree(instance.id)
+        place = local.where(instance, WORKING)
+        async with Workbench(place, most=effort.shown, within=effort.command_s) as bench:
+            return await _conversations(bench, effort, _task(effort.told(instance.problem)))
+
+    return solve
+
+
+WORKING: Final = "working"
+"""The purpose of the places that agents work in."""
+
+
+async def _conversations(bench: Workbench, effort: Effort, task: str) -> dict[str, Any]:
+    """Talk until it is submitted or the turns are used up; what ``look`` says then."""
+    asked, more = 0, ""
+    while True:
+        state, asked = await _conversation(bench, effort, task + more, asked)
+        if state["submitted"] or asked >= effort.turns:
+            return state
+        more = _handover(state, effort.shown)
+
+
+async def _conversation(bench: Workbench, effort: Effort, said: str, asked: int) -> tuple[dict[str, Any], int]:
+    """One conversation, with a reminder where the model stops too early; the state, and the turns so far.
+
+    Turns are counted from above: a call of the agent takes at least one, and one for each tool that it called.
+    """
+    agent = _agent(bench, effort, min(effort.together, effort.turns - asked))
+    before = await bench.look()
+    async with agent.session() as chat:
+        for attempt in range(_NUDGES + 1):
+            whole = await _asked(chat, said if attempt == 0 else NUDGE)
+            state = await bench.look()
+            asked += 1 + len(state["calls"]) - len(before["calls"])
+            before = state
+            if not whole or state["submitted"] or asked >= effort.turns:
+                break
+    return state, asked
+
+
+async def _asked(chat: Session[str], said: str) -> bool:
+    """Whether the model came to an end by itself, and can be asked again in the same conversation."""
+    try:
+        await chat(said)
+    except (TurnLimit, PromptTooLong):
+        return False
+    return True
+
+
+def _agent(bench: Workbench, effort: Effort, turns: int) -> Agent[str]:
+    return Agent(
+        "solver",
+        system=SYSTEM,
+        tools=bench.tools,
+        max_turns=turns,
+        parallel_tools=False,
+        max_tokens=effort.tokens,
+        temperature=effort.temperature,
+        seed=effort.seed,
+    )
+
+
+def _task(issue: str) -> str:
+    return f"Solve this issue:\n\n<issue>\n{issue}\n</issue>"
+
+
+def _handover(state: Mapping[str, Any], most: int) -> str:
+    """What a new conversation is told of those before."""
+    calls: Sequence[Mapping[str, Any]] = state["calls"][-12:]
+    lines = "\n".join(f"- {one['tool']} {one['what']} (exit status {one['code']})" for one in calls) or "- none"
+    changes = shortened(state["patch"], most) or "none"
+    return (
+        f"\n\nYou have worked on this before, in {len(state['calls'])} calls, the last of them:\n{lines}\n"
+        f"Your changes so far:\n{changes}\nGo on from there."
+    )

@@ -1,0 +1,235 @@
+"""The tools of an agent that works in a repository, each run in the sandbox of its work tree."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from pydantic import Field
+
+from agentrt.benchmarks.swebench.boxes import boxed
+from agentrt.benchmarks.swebench.edits import lines_replaced, replaced
+from agentrt.benchmarks.swebench.keeper import Keeper
+from agentrt.benchmarks.swebench.place import Place
+from agentrt.benchmarks.swebench.plainbox import Finished, Sandbox
+from agentrt.benchmarks.swebench.texts import numbered, shortened
+from agentrt.errors import SetupError, ToolError
+from agentrt.sdk.attempts import idempotency_key
+from agentrt.sdk.tools import Tool, tool
+
+_LINES: Final = 120
+_FOUND: Final = 60
+_AROUND: Final = 4
+_QUICK: Final = 60.0
+
+Line = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """One tool call: what it took, as its sandbox counted it, and how it ended."""
+
+    tool: str
+    what: str
+    code: int = 0
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    peak_memory: int = 0
+    killed_by: str = ""
+
+
+class Workbench:
+    """Tools that work in a place. ``most`` characters of an output are shown; a command may take ``within`` seconds.
+
+    Calls run one after another, in the order in which they came. What they took lies in the place's ``calls`` folder,
+    so that it is known also of those that ran in an earlier process.
+    """
+
+    def __init__(self, place: Place, *, most: int, within: float) -> None:
+        self._place = place
+        self._most = most
+        self._within = within
+        self._one = asyncio.Lock()
+        self._stack = AsyncExitStack()
+        self._open: tuple[Sandbox, Keeper] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def tools(self) -> list[Tool[..., Any]]:
+        """What the model may call."""
+        return [self.bash, self.read, self.search, self.edit, self.edit_lines, self.submit]
+
+    # -- what models call --------------------------------------------------------------------------------------------
+
+    @tool(idempotent=True)
+    async def bash(self, command: str) -> str:
+        """Run a shell command in the repository's folder, without network; see its output and exit status."""
+        async with self._one:
+            box, keeper = await self._opened()
+            await keeper.begin(idempotency_key())
+            ended = await box.run(["bash", "-c", command], timeout=self._within)
+            self._note("bash", command, ended)
+        return self._told(ended)
+
+    @tool(idempotent=True)
+    async def read(self, path: str, start: Line = 1, lines: Line = _LINES) -> str:
+        """Show lines of a file with their numbers."""
+        async with self._one:
+            text = await self._text(path)
+            self._note("read", f"{path}:{start}")
+        return numbered(text, start, lines, self._most)
+
+    @tool(idempotent=True)
+    async def search(self, pattern: str, path: str = ".") -> str:
+        """Find lines that match a regular expression, in a file or below a folder."""
+        argv = ["grep", "-rnIE", "--exclude-dir=.git", "-m", "20", "-e", pattern, "--", path]
+        async with self._one:
+            box, _ = await self._opened()
+            ended = await box.run(argv, timeout=_QUICK)
+            self._note("search", f"{pattern} in {path}", ended)
+        if ended.code > 1:
+            raise ToolError(f"search: {ended.err.strip()[: _FOUND * 4] or ended.killed_by}")
+        lines = ended.out.splitlines()
+        more = f"\n[... {len(lines) - _FOUND} more lines; search in a smaller folder]" if len(lines) > _FOUND else ""
+        return shortened("\n".join(lines[:_FOUND]), self._most) + more if lines else f"nothing matches {pattern!r}"
+
+    @tool(idempotent=True)
+    async def edit(self, path: str, old: str, new: str) -> str:
+        """Replace text that stands in a file exactly once; an empty old makes a new file."""
+        async with self._one:
+            _, keeper = await self._opened()
+            await keeper.begin(idempotency_key())
+            self._note("edit", path)
+            if not old and await self._is_new(path):
+                return await self._write(path, new, 1, new.count("\n") + 1)
+            text, line = replaced(path, await self._text(path), old, new)
+            return await self._write(path, text, line, line + new.count("\n"))
+
+    @tool(idempotent=True)
+    async def edit_lines(self, path: str, start: Line, end: Annotated[int, Field(ge=0)], text: str) -> str:
+        """Replace lines start to end of a file, as read shows them, with text; end = start - 1 inserts before start."""
+        async with self._one:
+            _, keeper = await self._opened()
+            await keeper.begin(idempotency_key())
+            self._note("edit_lines", f"{path}:{start}-{end}")
+            whole = lines_replaced(path, await self._text(path), start, end, text)
+            return await self._write(path, whole, start, start + text.count("\n"))
+
+    @tool(idempotent=True)
+    async def submit(self) -> str:
+        """Say that the issue is solved. What was changed in the repository is the solution."""
+        async with self._one:
+            self._note("submit", "")
+            self._submitted.touch()
+        return _SUBMITTED
+
+    # -- what programs call ------------------------------------------------------------------------------------------
+
+    @tool(idempotent=True)
+    async def look(self) -> dict[str, Any]:
+        """How far it is: whether it was submitted, the patch so far, and all calls with what they took."""
+        async with self._one:
+            _, keeper = await self._opened()
+            calls = [json.loads(one.read_text()) for one in sorted(self._calls.glob("*.json"))]
+            return {"submitted": self._submitted.exists(), "patch": await keeper.patch(), "calls": calls}
+
+    # -- how -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def _submitted(self) -> Path:
+        return self._place.folder / "submitted"
+
+    @property
+    def _calls(self) -> Path:
+        return self._place.folder / "calls"
+
+    async def _opened(self) -> tuple[Sandbox, Keeper]:
+        """The sandboxes, opened when the first call needs them: a run that only goes over what it did needs none."""
+        if self._open is None:
+            place = self._place
+            if not place.made:
+                raise SetupError(f"the work tree of this run is gone ({place.tree}); begin anew with another --out")
+            box = await self._stack.enter_async_context(boxed(place))
+            keeping = await self._stack.enter_async_context(boxed(place, writable=(place.keeper,)))
+            self._open = box, Keeper(place, keeping)
+        return self._open
+
+    async def _text(self, path: str) -> str:
+        """The text of a file. Raises ``ToolError`` for none."""
+        box, _ = await self._opened()
+        try:
+            data = await box.read(self._beneath(path))
+        except FileNotFoundError:
+            raise ToolError(f"there is no file {path}; look with search or bash: ls") from None
+        except OSError as error:
+            raise ToolError(f"{path}: {error.strerror or error}") from error
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ToolError(f"{path} is no UTF-8 text") from None
+
+    async def _is_new(self, path: str) -> bool:
+        box, _ = await self._opened()
+        try:
+            await box.read(self._beneath(path))
+        except FileNotFoundError:
+            return True
+        return False
+
+    async def _write(self, path: str, text: str, first: int, last: int) -> str:
+        box, _ = await self._opened()
+        await box.write(self._beneath(path), text.encode())
+        start = max(1, first - _AROUND)
+        shown = numbered(text, start, last + _AROUND - start + 1, self._most)
+        return f"{path} is now:\n{shown}{await self._complaint(path, text)}"
+
+    async def _complaint(self, path: str, text: str) -> str:
+        """What Python says of a Python file that it cannot read; empty when it can."""
+        if not path.endswith(".py"):
+            return ""
+        box, _ = await self._opened()
+        check = "import ast, sys; ast.parse(sys.stdin.buffer.read())"
+        ended = await box.run(["python", "-c", check], timeout=_QUICK, stdin=text.encode())
+        last = ended.err.strip().splitlines()[-3:]
+        return "\nBut Python cannot read it any more; repair that:\n" + "\n".join(last) if ended.code else ""
+
+    def _beneath(self, path: str) -> str:
+        """A path as models write it, from the work tree."""
+        tree = str(self._place.tree)
+        return path.removeprefix(tree).lstrip("/") if path.startswith(tree) else path
+
+    def _told(self, ended: Finished) -> str:
+        out = shortened((ended.out + ended.err).strip(), self._most)
+        end = f"[exit status {ended.code}]"
+        if ended.killed_by == "time":
+            end = f"[ended after {self._within:g} s, which is all the time that a command has]"
+        elif ended.killed_by:
+            end = f"[ended: it reached its limit of {ended.killed_by}]"
+        after = f"\n{_SUBMITTED}" if self._submitted.exists() else ""
+        return f"{out}\n{end}{after}".lstrip()
+
+    def _note(self, name: str, what: str, ended: Finished | None = None) -> None:
+        """Write down what a call took; of one that runs again, the last time counts."""
+        key = shlex.quote(idempotency_key()).replace("/", "~").strip("'")
+        there = sorted(self._calls.glob("*.json")) if self._calls.is_dir() else []
+        known = next((one for one in there if one.name.partition("-")[2] == f"{key}.json"), None)
+        file = known or self._calls / f"{len(there):05}-{key}.json"
+        self._calls.mkdir(exist_ok=True)
+        took = {} if ended is None else {name: getattr(ended, name) for name in _TAKEN}
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(asdict(Called(name, shortened(what, 200), **took))))
+        part.rename(file)
+
+
+_TAKEN: Final = ("code", "seconds", "cpu_s", "peak_memory", "killed_by")
+_SUBMITTED: Final = "The solution is submitted. Reply DONE, without calling a tool."
