@@ -381,7 +381,7 @@ def test_time_is_told_without_gaps(story: Story) -> None:
     entries = [("begun", 2.0, {}), ("retried", 4.0, {"error": "e", "delay": 2.0}), ("begun", 6.0, {"attempt": 2})]
     attempts = attempts_of(step, told(*entries, ("ended", 9.0, {"status": "done"})))
     timings = timings_of(step, attempts, story.view, 99.0)
-    assert [(one.phase, one.seconds) for one in timings.stretches] == [
+    assert [(one.stage, one.seconds) for one in timings.stretches] == [
         ("waiting", 1.0), ("queued", 1.0), ("prefill", 1.0), ("decode", 1.0), ("pause", 2.0), ("prefill", 1.0),
         ("decode", 2.0),
     ]  # fmt: skip
@@ -397,7 +397,7 @@ def test_a_turn_that_runs_is_told_up_to_now(story: Story) -> None:
     step = moved(story, (2.5, "queued"))
     attempts = attempts_of(step, told(("begun", 2.0, {})))
     timings = timings_of(step, attempts, story.view, 5.0)
-    assert [(one.phase, one.start, one.end) for one in timings.stretches][2:] == [
+    assert [(one.stage, one.start, one.end) for one in timings.stretches][2:] == [
         ("model", 2.0, 2.5),
         ("queued", 2.5, 5.0),
     ]

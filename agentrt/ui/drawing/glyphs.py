@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, TypeAlias
 
 from agentrt.types import StepKind, StepStatus
+from agentrt.ui.folds.timeline import Stage
 
 Look: TypeAlias = Literal[
     "done",
@@ -72,7 +73,7 @@ KIND_GLYPH: Final[dict[StepKind, str]] = {
 }
 """The sign of what a step does."""
 
-PHASE_FILL: Final[dict[str, str]] = {
+STAGE_FILL: Final[dict[Stage, str]] = {
     "waiting": "·",
     "queued": "░",
     "prefill": "▒",
@@ -80,10 +81,12 @@ PHASE_FILL: Final[dict[str, str]] = {
     "tool": "▓",
     "code": "▬",
     "asking": "?",
+    "pause": "↻",
+    "holding": "─",
 }
 """What a stretch of time is drawn with, also where there is no colour."""
 
-PHASE_LOOK: Final[dict[str, Look]] = {
+STAGE_LOOK: Final[dict[Stage, Look]] = {
     "waiting": "waiting",
     "queued": "queued",
     "prefill": "prefill",
@@ -91,6 +94,8 @@ PHASE_LOOK: Final[dict[str, Look]] = {
     "tool": "tool",
     "code": "code",
     "asking": "asking",
+    "pause": "warning",
+    "holding": "quiet",
 }
 
 

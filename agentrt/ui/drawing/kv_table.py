@@ -87,11 +87,11 @@ def layout(kv: KvView, width: int) -> list[Column]:
     """The columns that fit, the name as wide as there is room."""
     host = any(engine.host for engine in kv.engines.values())
     left_out = {"HOST"} if not host else {"TURNS"} if width < 100 else set()
-    wanted = [one for one in _NUMBERS if one.title not in left_out]
+    wanted = [one for one in NUMBERS if one.title not in left_out]
     if width >= 110:
-        wanted += _MORE
+        wanted += MORE
     room = width - 14 - sum(one.width for one in wanted)
-    return [Column("SESSION", max(10, min(40, room)), _name, right=False), *wanted]
+    return [NAME._replace(width=max(10, min(40, room))), *wanted]
 
 
 def _name(one: ContextView, now: float) -> Piece:
@@ -122,7 +122,8 @@ def _held(tokens: int, one: ContextView) -> Piece:
     return Piece("" if one.sampled is None else short(tokens))
 
 
-_NUMBERS: Final = (
+NAME: Final = Column("SESSION", 40, _name, right=False)
+NUMBERS: Final = (
     Column("TURNS", 6, lambda one, _: Piece(f"{one.turns:,}" if one.turns else "")),
     Column("TOKENS", 8, lambda one, _: Piece(short(one.tokens) if one.tokens else "")),
     Column("CACHED", 7, lambda one, _: Piece(share(one.cached, one.prompt) if one.prompt else "", "cached")),
@@ -132,7 +133,7 @@ _NUMBERS: Final = (
     Column("DEVICE", 8, lambda one, _: _held(one.device, one)),
     Column("HOST", 8, lambda one, _: _held(one.host, one)),
 )
-_MORE: Final = (
+MORE: Final = (
     Column("MODEL", 14, lambda one, _: Piece(one_line(one.model), "quiet"), right=False),
     Column("WAITS FOR", 20, lambda one, _: Piece("" if one.ended else one_line(one.tool), "quiet"), right=False),
 )

@@ -40,7 +40,7 @@ WORDS: Final[Mapping[str, str]] = {
 }
 """What the stages are called where seconds are summed up; ``between`` is the time of the code that calls steps."""
 
-_WORK: Final[Mapping[StepKind, Stage]] = {
+WORK: Final[Mapping[StepKind, Stage]] = {
     "llm": "prefill",  # until its phases say more
     "tool": "tool",
     "python": "code",
@@ -49,6 +49,7 @@ _WORK: Final[Mapping[StepKind, Stage]] = {
     "program": "holding",
     "join": "holding",
 }
+"""What a step does while it runs."""
 
 
 class Stretch(NamedTuple):
@@ -82,7 +83,7 @@ def stretches(step: StepView, ready: float | None) -> tuple[Stretch, ...]:
 
 def _begins_as(step: StepView) -> Stage:
     """A turn that has phases is held up until the first of them; one of which nothing is known is in prefill."""
-    return "queued" if step.turn is not None and step.turn.phases else _WORK[step.kind]
+    return "queued" if step.turn is not None and step.turn.phases else WORK[step.kind]
 
 
 def _moves(step: StepView, started: float) -> list[tuple[float, Stage]]:

@@ -1,30 +1,25 @@
-"""Where the time of one step went: stretches of waiting and of work, one after the other. Pure."""
+"""Where the time of one step went, all of its attempts included: those before a resume, which events do not tell.
+
+The Gantt has many steps on one axis, by what events tell (``timeline``). Pure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
-from agentrt.types import StepKind
 from agentrt.ui.folds.stories import Attempt
+from agentrt.ui.folds.timeline import WORK, Stage
 from agentrt.ui.model import RunView, StepView
 
-_WORK: Final[dict[StepKind, str]] = {
-    "tool": "tool",
-    "python": "code",
-    "question": "asking",
-    "agent": "inside",
-    "program": "inside",
-    "llm": "model",
-}
-"""What a step does while it runs. ``inside``: the steps it has called; ``model``: a turn of which no more is known."""
+OwnStage: TypeAlias = Stage | Literal["model"]
+"""``model``: a turn of which no more is known."""
 
 
 class Stretch(NamedTuple):
-    """Times are seconds since the run began. ``phase``: waiting (for its inputs), queued, prefill, decode, tool, code,
-    asking, pause (until the next attempt), inside, model."""
+    """A step was in a stage from ``start`` to ``end``, seconds since the run began."""
 
-    phase: str
+    stage: OwnStage
     start: float
     end: float
 
@@ -52,11 +47,11 @@ class Timings(NamedTuple):
         """From the call to the end, or to now."""
         return self.stretches[-1].end - self.start if self.stretches else 0.0
 
-    def totals(self) -> dict[str, float]:
-        """Seconds of each phase, in the order in which they came first."""
-        found: dict[str, float] = {}
+    def totals(self) -> dict[OwnStage, float]:
+        """Seconds of each stage, in the order in which they came first."""
+        found: dict[OwnStage, float] = {}
         for one in self.stretches:
-            found[one.phase] = found.get(one.phase, 0.0) + one.seconds
+            found[one.stage] = found.get(one.stage, 0.0) + one.seconds
         return found
 
 
@@ -97,7 +92,7 @@ def _inputs_there(step: StepView, view: RunView) -> float:
 def _work(step: StepView, began: float, over: float) -> Iterator[Stretch]:
     """One attempt: of a model turn with its phases, as far as they are known."""
     phases = [(at, phase) for at, phase in (step.turn.phases if step.turn else ()) if began <= at <= over]
-    yield Stretch(_WORK.get(step.kind, "code"), began, phases[0][0] if phases else over)
+    yield Stretch("model" if step.kind == "llm" else WORK[step.kind], began, phases[0][0] if phases else over)
     for number, (at, phase) in enumerate(phases):
         yield Stretch(phase, at, phases[number + 1][0] if number + 1 < len(phases) else over)
 
@@ -111,5 +106,5 @@ def _first_token(step: StepView, attempts: Sequence[Attempt]) -> float | None:
 
 def _rate(step: StepView, stretches: Sequence[Stretch]) -> float | None:
     """Its first token comes with the prefill, so one token fewer than there are falls into the time it spoke."""
-    spoke = sum(one.seconds for one in stretches if one.phase == "decode")
+    spoke = sum(one.seconds for one in stretches if one.stage == "decode")
     return (step.usage.completion - 1) / spoke if spoke > 0 and step.usage.completion > 1 else None

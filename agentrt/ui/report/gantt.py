@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from agentrt.ui.drawing.bars import Window, ticks
-from agentrt.ui.folds.timeline import WORDS, Crowd, Row, Stage, told
+from agentrt.ui.folds.timeline import WORDS, Crowd, Row, Stage, told, worded
 from agentrt.ui.model import GroupView, StepView
 from agentrt.ui.report.escaping import html, line
 from agentrt.ui.report.reading import Report
-from agentrt.ui.words import cut, duration
+from agentrt.ui.words import counted, cut
 
 WIDTH: Final = 1000
 """Of the picture, in pixels; it is drawn larger or smaller as there is room."""
@@ -85,7 +85,7 @@ class Gantt:
     def _legend(self) -> Iterator[str]:
         x = float(_LABELS)
         for stage, (y, height) in _STAGES.items():
-            word = "its steps run" if stage == "holding" else WORDS[stage]
+            word = WORDS[stage]
             yield f'<rect class="g-{stage}" x="{x:.0f}" y="{y:.1f}" width="14" height="{height:g}"/>'
             yield f'<text class="g-small" x="{x + 18:.0f}" y="14">{word}</text>'
             x += 30 + 6.2 * len(word)
@@ -161,14 +161,8 @@ class Gantt:
         edges = [self._report.now * number / _BUCKETS for number in range(_BUCKETS + 1)]
         means = {stage: crowd.levels[stage].means(edges) for stage in _STAGES if stage in crowd.levels}
         most = max(map(sum, zip(*means.values(), strict=True)), default=0.0)
-        seconds = ", ".join(
-            f"{WORDS.get(stage, 'its steps')} {duration(spent)}"
-            for stage, spent in crowd.seconds(self._report.now).items()
-            if spent > 0
-        )
-        words = (
-            f"{cut(' / '.join(row.group.path), 300)}: {row.group.total:,} steps, {most:.3g} at once\nin sum: {seconds}"
-        )
+        name, total = cut(" / ".join(row.group.path), 300), counted(row.group.total, "step")
+        words = f"{name}: {total}, {most:.3g} at once\nin sum: {worded(crowd.seconds(self._report.now))}"
         yield f"<g><title>{html(words)}</title>"
         if most > 0:
             yield from _stacked(means, most, y)

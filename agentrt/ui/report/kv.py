@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from agentrt.ui.folds.kv import ContextView, TurnPoint
+from agentrt.ui.drawing.kv_table import MORE, NAME, NUMBERS
+from agentrt.ui.drawing.kv_words import answer, silence
+from agentrt.ui.folds.kv import TurnPoint
 from agentrt.ui.folds.kv_engine import EnginePoint, EngineView
 from agentrt.ui.report.charts import Curve, figure
-from agentrt.ui.report.escaping import line
+from agentrt.ui.report.escaping import html, line
 from agentrt.ui.report.reading import Report
-from agentrt.ui.words import counted, duration, share
+from agentrt.ui.words import counted
 
 MOST_CONTEXTS: Final = 100
+
+_TAG: Final = {False: "<td>", True: '<td class="n">'}
+"""How a cell begins, whether it holds a number or not."""
 
 
 def kv_html(report: Report) -> Iterator[str]:
@@ -20,15 +25,10 @@ def kv_html(report: Report) -> Iterator[str]:
     kv = report.kv
     if not kv.sent:
         return
-    total = kv.total
     yield '<h2 id="kv">KV cache</h2>\n'
-    yield (
-        f"<p><b>{share(total.cached, total.prompt)}</b> of {total.prompt:,} prompt tokens came from the cache; "
-        f"{total.regenerated:,} that a conversation had before were computed again. "
-        f"{counted(kv.hints, 'hint')} went to the engine.</p>\n"
-    )
-    if not kv.engines:
-        yield '<p class="soft">No engine said what its cache holds; the numbers are those of the turns.</p>\n'
+    yield f"<p>{html(answer(kv))} {counted(kv.hints, 'hint')} went to the engine.</p>\n"
+    if kv.sent and not kv.engines:
+        yield f'<p class="soft">{html(silence(kv))}</p>\n'
     yield '<div class="charts">\n'
     yield _turns(kv.turns.points, report.now)
     for engine in kv.engines.values():
@@ -74,34 +74,15 @@ def _counts(points: Sequence[EnginePoint]) -> Iterator[Curve]:
 
 
 def _contexts(report: Report) -> Iterator[str]:
-    contexts = list(report.kv.contexts.values())
-    if not contexts:
+    found = sorted(report.kv.contexts.values(), key=lambda one: -one.prompt)
+    if not found:
         return
-    heads = ("Context", "Agent", "Turns", "Tokens", "Cached", "Again", "Device", "Host", "State")
+    columns = (NAME, *NUMBERS, *MORE)
     yield '<h3>Conversations and fixed prompts</h3><div class="scroll"><table><tr>'
-    yield "".join(f"<th>{one}" for one in heads)
-    shown = sorted(contexts, key=lambda one: -one.prompt)[:MOST_CONTEXTS]
-    own = f"{report.row.id}/"
-    for one in shown:
-        held = (f"{one.device:,}", f"{one.host:,}") if one.sampled is not None else ("", "")
-        cells = (
-            f"{one.turns:,}",
-            f"{one.tokens:,}",
-            share(one.cached, one.prompt) if one.prompt else "",
-            f"{one.regenerated:,}" if one.turns else "",
-            *held,
-        )
-        numbers = "".join(f'<td class="n">{cell}' for cell in cells)
-        yield f"<tr><td>{line(one.name.removeprefix(own))}<td>{line(one.agent)}{numbers}<td>{_state(one, report.now)}\n"
+    yield "".join(f"<th>{one.title.capitalize()}" for one in columns) + "<th>State\n"
+    for one in found[:MOST_CONTEXTS]:
+        cells = (f"{_TAG[column.right]}{line(column.cell(one, report.now).text)}" for column in columns)
+        yield f"<tr>{''.join(cells)}<td>{one.state(report.now)}\n"
     yield "</table></div>\n"
-    if len(contexts) > len(shown):
-        yield f'<p class="cut">… and {len(contexts) - len(shown):,} more</p>\n'
-
-
-def _state(context: ContextView, now: float) -> str:
-    steps = (
-        f", {counted(context.steps, 'step')} to execution" if context.steps is not None and not context.ended else ""
-    )
-    left = context.left(now)
-    due = f", {duration(left)} left" if left is not None else ""
-    return f"{context.state(now)}{steps}{due}"
+    if len(found) > MOST_CONTEXTS:
+        yield f'<p class="cut">… and {len(found) - MOST_CONTEXTS:,} more</p>\n'

@@ -12,9 +12,9 @@ from textual.pilot import Pilot
 
 from agentrt.events import TurnMoved, TurnSent
 from agentrt.types import RunId, StepId
+from agentrt.ui.drawing.glyphs import STAGE_FILL
 from agentrt.ui.watch.messages import StepChosen, StepOpened
 from agentrt.ui.watch.panes.gantt import GanttPane
-from agentrt.ui.watch.panes.gantt_rows import FILLS
 from agentrt.ui.watch.sources.base import RunState
 from agentrt.ui.watch.watched import Watched
 from tests.ui.conftest import RUN, Story
@@ -95,7 +95,7 @@ async def test_fills_alone_tell_the_stages_apart(story: Story) -> None:
     async with shown(a_run(story)) as (_, pane, _):
         row = next(line for line in lines(pane) if "write#1" in line)
         signs = "".join(dict.fromkeys(row.partition("write#1")[2].rpartition("█")[0].replace(" ", "") + "█"))
-        assert signs == "".join(FILLS[stage] for stage in ("waiting", "queued", "prefill", "decode"))
+        assert signs == "".join(STAGE_FILL[stage] for stage in ("waiting", "queued", "prefill", "decode"))
         assert lines(pane)[-1].split() == ["·waiting", "░queued", "▒prefill", "█decode", "▓tool", "▬code"]
 
 

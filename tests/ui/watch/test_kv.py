@@ -234,9 +234,9 @@ async def test_ten_thousand_sessions_cost_little() -> None:
         assert watched is not None
         for event in events:
             watched.kv.apply(event)
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(5):
             screen.app.screen.query_one(KvSummary).show(watched)
             screen.table.show(watched)
-        assert (time.perf_counter() - began) / 5 < 0.1
+        assert (time.thread_time() - began) / 5 < 0.1
         assert screen.table.rows == 10_000

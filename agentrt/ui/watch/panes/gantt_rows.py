@@ -11,14 +11,12 @@ from rich.style import Style
 from rich.text import Text
 
 from agentrt.ui.drawing.bars import EIGHTHS, HEIGHTS, Cell, Window, bar, peak, ticks
-from agentrt.ui.drawing.glyphs import PHASE_FILL, PHASE_LOOK, Look, status_look, status_sign
+from agentrt.ui.drawing.glyphs import STAGE_FILL, STAGE_LOOK, Look, status_look, status_sign
 from agentrt.ui.drawing.pieces import cut_cells
 from agentrt.ui.folds.timeline import Row, Stage, Timeline, told, worded
 from agentrt.ui.model import GroupView
 from agentrt.ui.words import counted, duration, one_line, share
 
-FILLS: Final[dict[str, str]] = {**PHASE_FILL, "pause": "↻", "holding": "─"}
-LOOKS: Final[dict[str, Look]] = {**PHASE_LOOK, "pause": "warning", "holding": "quiet"}
 LEGEND: Final[tuple[Stage, ...]] = ("waiting", "queued", "prefill", "decode", "tool", "code", "asking", "pause")
 CRITICAL: Final = "»"
 _CHOSEN: Final = "▸"
@@ -77,7 +75,7 @@ class Drawing:
         text = Text(" ")
         for stage in LEGEND:
             if stage in self._line.total.levels:
-                text.append(FILLS[stage], self._look(LOOKS[stage])).append(f"{stage} ", self._look("quiet"))
+                text.append(STAGE_FILL[stage], self._look(STAGE_LOOK[stage])).append(f"{stage} ", self._look("quiet"))
         if critical:
             text.append(CRITICAL, self._look("critical")).append("critical path", self._look("quiet"))
         return text
@@ -103,7 +101,7 @@ class Drawing:
         spent = crowd.seconds(self._now)
         seconds, stage = max(((seconds, stage) for stage, seconds in spent.items()), default=(0.0, "waiting"))
         part = share(seconds, sum(spent.values()))
-        return self._number(text, f"{max(1, round(most)) if most else 0:,} {FILLS[stage]}{part:>4}")
+        return self._number(text, f"{max(1, round(most)) if most else 0:,} {STAGE_FILL[stage]}{part:>4}")
 
     def _number(self, text: Text, said: str) -> Text:
         return text.append(said.rjust(self._numbers), self._look("quiet")) if self._numbers else text
@@ -127,5 +125,5 @@ def _fill(text: Text, cells: Sequence[Cell | None], parts: str, look: Callable[[
         if cell is None:
             text.append(" " * many)
         else:
-            fill = parts[cell.eighths - 1] if parts is HEIGHTS or cell.stage == "decode" else FILLS[cell.stage]
-            text.append(fill * many, look(LOOKS[cell.stage]))
+            fill = parts[cell.eighths - 1] if parts is HEIGHTS or cell.stage == "decode" else STAGE_FILL[cell.stage]
+            text.append(fill * many, look(STAGE_LOOK[cell.stage]))

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from typing import Final
 
 from agentrt.store.rows import StepStory
-from agentrt.ui.drawing.glyphs import PHASE_FILL, PHASE_LOOK, Look
+from agentrt.ui.drawing.glyphs import STAGE_FILL, STAGE_LOOK, Look
 from agentrt.ui.folds.stories import attempts_of
-from agentrt.ui.folds.timings import Stretch, Timings, timings_of
+from agentrt.ui.folds.timings import OwnStage, Stretch, Timings, timings_of
 from agentrt.ui.model import RunView, StepView
 from agentrt.ui.watch.panes.text_lines import Line
 from agentrt.ui.watch.panes.text_sections import heading, moment, named
-from agentrt.ui.words import duration
+from agentrt.ui.words import duration, share
 
 _BAR: Final = 40
 _LEAST_S: Final = 0.0005
 """Seconds below which a stretch is not told: it would be 0 ms."""
 
-_PHASE_WORDS: Final = {
+_WORDS: Final[dict[OwnStage, str]] = {
     "waiting": "waiting for its inputs",
     "queued": "queued",
     "prefill": "prefill, until the first token",
@@ -27,7 +27,7 @@ _PHASE_WORDS: Final = {
     "code": "code",
     "asking": "waiting for a person",
     "pause": "pause before the next attempt",
-    "inside": "its own steps",
+    "holding": "its own steps",
     "model": "the model",
 }
 
@@ -39,7 +39,7 @@ def timings_lines(step: StepView, story: StepStory, view: RunView, now: float) -
         return [Line("No time has passed yet.", "quiet")]
     lines = [heading(f"{duration(timings.seconds)} since it was called"), _bar(timings), Line()]
     totals = timings.totals().items()
-    lines += [_share(phase, took, timings.seconds) for phase, took in totals if took >= _LEAST_S]
+    lines += [_share(stage, took, timings.seconds) for stage, took in totals if took >= _LEAST_S]
     lines += _speed(timings)
     lines += [Line(), heading("in order")]
     lines += [_stretch(one) for one in timings.stretches if one.seconds >= _LEAST_S]
@@ -47,12 +47,12 @@ def timings_lines(step: StepView, story: StepStory, view: RunView, now: float) -
     return lines
 
 
-def _fill(phase: str) -> str:
-    return PHASE_FILL.get(phase, {"pause": "·", "inside": "─"}.get(phase, "█"))
+def _fill(stage: OwnStage) -> str:
+    return "█" if stage == "model" else STAGE_FILL[stage]
 
 
-def _phase_look(phase: str) -> Look:
-    return PHASE_LOOK.get(phase, "waiting" if phase == "pause" else "running")
+def _look(stage: OwnStage) -> Look:
+    return "running" if stage == "model" else STAGE_LOOK[stage]
 
 
 def _bar(timings: Timings) -> Line:
@@ -61,16 +61,14 @@ def _bar(timings: Timings) -> Line:
     for one in timings.stretches:
         until = round(_BAR * (one.end - timings.start) / whole)
         if until > len(text):
-            spans.append((len(text), until, _phase_look(one.phase)))
-            text += _fill(one.phase) * (until - len(text))
+            spans.append((len(text), until, _look(one.stage)))
+            text += _fill(one.stage) * (until - len(text))
     return Line(text, indent=2, spans=tuple(spans))
 
 
-def _share(phase: str, seconds: float, whole: float) -> Line:
-    percent = f"{100 * seconds / whole:.0f}%"
-    return Line(
-        f"{duration(seconds):>8}  {percent:>4}  {_PHASE_WORDS[phase]}", sign=_fill(phase), sign_look=_phase_look(phase)
-    )
+def _share(stage: OwnStage, seconds: float, whole: float) -> Line:
+    text = f"{duration(seconds):>8}  {share(seconds, whole):>4}  {_WORDS[stage]}"
+    return Line(text, sign=_fill(stage), sign_look=_look(stage))
 
 
 def _speed(timings: Timings) -> Iterator[Line]:
@@ -86,7 +84,7 @@ def _number(value: float) -> str:
 
 def _stretch(one: Stretch) -> Line:
     return Line(
-        f"{moment(one.start):>8}  for {duration(one.seconds):>8}  {_PHASE_WORDS[one.phase]}",
-        sign=_fill(one.phase),
-        sign_look=_phase_look(one.phase),
+        f"{moment(one.start):>8}  for {duration(one.seconds):>8}  {_WORDS[one.stage]}",
+        sign=_fill(one.stage),
+        sign_look=_look(one.stage),
     )

@@ -14,7 +14,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from agentrt.ui.drawing.glyphs import KIND_GLYPH, PHASE_FILL, STATUS_GLYPH
+from agentrt.ui.drawing.glyphs import KIND_GLYPH, STAGE_FILL, STATUS_GLYPH
 
 _NAMES = {
     "question_mark": "?",
@@ -88,7 +88,7 @@ def _signs() -> Table:
     table = Table.grid(padding=(0, 3))
     states = "  ".join(f"{sign} {name}" for name, sign in STATUS_GLYPH.items())
     kinds = "  ".join(f"{sign} {name}" for name, sign in KIND_GLYPH.items())
-    phases = "  ".join(f"{sign * 2} {name}" for name, sign in PHASE_FILL.items())
-    for name, told in (("states", states), ("steps", kinds), ("time", phases)):
+    stages = "  ".join(f"{sign * 2} {name}" for name, sign in STAGE_FILL.items())
+    for name, told in (("states", states), ("steps", kinds), ("time", stages)):
         table.add_row(Text(name, "bold"), told)
     return table
