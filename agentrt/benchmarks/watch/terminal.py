@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, Self
 
 from agentrt.benchmarks.harness.meter import cpu_seconds
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds after which something that is waited for does not come."""
 
 _MOST: Final = 1 << 22
@@ -105,7 +105,7 @@ class Terminal:
         return Load(time.perf_counter(), cpu_seconds(self._process.pid), pages * os.sysconf("SC_PAGE_SIZE"))
 
     def _excuse(self, pattern: bytes) -> str:
-        how = "had ended" if self._process.poll() is not None else "was running"
+        how = "had ended" if self._over else "was running"
         words = re.sub(rb"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*)", b" ", bytes(self._drawn[-2000:]))
         seen = " ".join(words.decode(errors="replace").split())
         return f"{pattern!r} was not drawn; {self._command[-3:]} {how}, and drew last: {seen[-300:]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -22,7 +22,7 @@ async def test_a_picture_is_up_to_date(wanted: Picture, all_runs: Path) -> None:
 def test_a_picture_fetches_nothing(wanted: Picture) -> None:
     """A picture is well-formed, of a fair size, and names no address but that of its own language."""
     text = (FOLDER / wanted.name).read_text(encoding="utf-8")
-    ElementTree.fromstring(text)
+    ET.fromstring(text)
     assert len(text) < LARGEST
     drawn = re.sub(r"<!--.*?-->", "", text)
     assert set(re.findall(r"https?://[^\s\"'<)]+", drawn)) == {"http://www.w3.org/2000/svg"}
