@@ -17,7 +17,8 @@ AgentrtError
 │   └── TurnLimit         an agent called tools for more turns than it may
 ├── ExecutorError         the world's failure while a step ran elsewhere
 │   ├── Unreachable       the server cannot be reached, or the connection broke
-│   └── Refused           the server answered with an error of its own
+│   ├── Refused           the server answered with an error of its own
+│   └── SandboxError      nothing here can contain a command, or its sandbox could not be made
 ├── EngineError           the embedded engine
 │   ├── SetupError        installing it or its model failed
 │   ├── StartError        it did not come up, or ended by itself
@@ -126,6 +127,10 @@ class Refused(ExecutorError):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class SandboxError(ExecutorError):
+    """Nothing on this machine can contain a command, or the sandbox for it could not be made."""
 
 
 class EngineError(AgentrtError):
