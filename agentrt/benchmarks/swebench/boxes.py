@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from agentrt.benchmarks.swebench.git import ENVIRONMENT
 from agentrt.benchmarks.swebench.place import Place
-from agentrt.benchmarks.swebench.plainbox import Sandbox
+from agentrt.executors.sandbox import MIB, Limits, Sandbox
 
 _VARIABLES: Final = {
     **ENVIRONMENT,
@@ -18,17 +17,22 @@ _VARIABLES: Final = {
     "GIT_CONFIG_VALUE_0": "*",
     "GIT_PAGER": "cat",
     "PAGER": "cat",
-    "HOME": "/tmp",  # noqa: S108 - inside, where it is private
-    "LANG": "C.UTF-8",
-    "TERM": "dumb",
     "PIP_NO_INDEX": "1",
 }
 
+COMMANDS: Final = Limits(memory=2048 * MIB, processes=256)
+"""What one tool call of an agent may use."""
 
-@asynccontextmanager
-async def boxed(place: Place, *, writable: Sequence[Path] = ()) -> AsyncIterator[Sandbox]:
+TESTS: Final = Limits(memory=4096 * MIB, processes=512, output=256 * MIB, kept=64 * MIB)
+"""What the tests of a candidate may use; what they write is graded, so all of it is kept."""
+
+OURS: Final = Limits(kept=64 * MIB)
+"""For what we run there ourselves: a patch is kept whole."""
+
+
+def boxed(place: Place, limits: Limits, *, writable: Sequence[Path] = ()) -> Sandbox:
     """A sandbox that works in a place's tree with the place's environment, without the network."""
     path = f"{place.venv / 'bin'}:/usr/local/bin:/usr/bin:/bin"
-    box = Sandbox(place.tree, writable=writable, readonly=place.readable, env={**_VARIABLES, "PATH": path})
-    async with box:
-        yield box
+    return Sandbox(
+        place.tree, limits=limits, writable=writable, readonly=place.readable, env={**_VARIABLES, "PATH": path}
+    )

@@ -11,8 +11,8 @@ import hashlib
 from typing import Final
 
 from agentrt.benchmarks.swebench.place import Place
-from agentrt.benchmarks.swebench.plainbox import Sandbox
 from agentrt.errors import StepError
+from agentrt.executors.sandbox import Sandbox
 
 _WITHIN: Final = 120.0
 _TESTS: Final = ("**/tests/**", "testing/**", "test/**", "**/test_*.py", "**/*_test.py")

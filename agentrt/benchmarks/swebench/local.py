@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from agentrt.benchmarks.swebench.boxes import boxed
+from agentrt.benchmarks.swebench.boxes import TESTS, boxed
 from agentrt.benchmarks.swebench.instances import Instance
 from agentrt.benchmarks.swebench.mirrors import Mirrors
 from agentrt.benchmarks.swebench.official import Official
@@ -39,7 +39,7 @@ class Local:
         script = instance.testing(str(place.tree), patched=bool(patch.strip()))
         whole = patch if patch.endswith("\n") else patch + "\n"
         try:
-            async with boxed(place) as box:
+            async with boxed(place, TESTS) as box:
                 ended = await box.run(["bash", "-c", script], timeout=within, stdin=whole.encode())
         finally:
             await place.remove()

@@ -12,13 +12,13 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field
 
-from agentrt.benchmarks.swebench.boxes import boxed
+from agentrt.benchmarks.swebench.boxes import COMMANDS, OURS, boxed
 from agentrt.benchmarks.swebench.edits import lines_replaced, replaced
 from agentrt.benchmarks.swebench.keeper import Keeper
 from agentrt.benchmarks.swebench.place import Place
-from agentrt.benchmarks.swebench.plainbox import Finished, Sandbox
 from agentrt.benchmarks.swebench.texts import numbered, shortened
 from agentrt.errors import SetupError, ToolError
+from agentrt.executors.sandbox import Finished, Sandbox
 from agentrt.sdk.attempts import idempotency_key
 from agentrt.sdk.tools import Tool, tool
 
@@ -159,8 +159,8 @@ class Workbench:
             place = self._place
             if not place.made:
                 raise SetupError(f"the work tree of this run is gone ({place.tree}); begin anew with another --out")
-            box = await self._stack.enter_async_context(boxed(place))
-            keeping = await self._stack.enter_async_context(boxed(place, writable=(place.keeper,)))
+            box = await self._stack.enter_async_context(boxed(place, COMMANDS))
+            keeping = await self._stack.enter_async_context(boxed(place, OURS, writable=(place.keeper,)))
             self._open = box, Keeper(place, keeping)
         return self._open
 
