@@ -17,10 +17,14 @@ from agentrt.executors.sandbox.calling import called
 from agentrt.executors.sandbox.inside.disk import Walk, free
 from agentrt.executors.sandbox.leftovers import box_folder, remove, sweep
 from agentrt.executors.sandbox.probing import chosen, group_name, numbers
-from agentrt.executors.sandbox.view import TMP, checked, mounts, not_nested
+from agentrt.executors.sandbox.view import TMP, Mount, checked, mounts, not_nested
 
 if TYPE_CHECKING:
     from agentrt.executors.sandbox.inside.supervisor import Spec
+
+Words = list[str]  # inside the class, ``list`` is a method
+Mounts = list[Mount]
+Items = list[files.Item]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -36,8 +40,8 @@ class Sandbox:
     a plain ``PATH``, ``HOME`` and the like: nothing of ours is handed on. Without ``network`` it reaches only itself.
     When a command ends, all it started ends with it; files stay, also those in ``/tmp``, until the box is left.
 
-    ``ways`` says how, best first; by default those that contain (see ``SOUND``), and ``SandboxError`` says why when none
-    works here. ``way`` tells which it is. Commands of one box may run at the same time.
+    ``ways`` says how, best first; by default those that contain (see ``SOUND``), and ``SandboxError`` says why when
+    none works here. ``way`` tells which it is. Commands of one box may run at the same time.
     """
 
     def __init__(
@@ -123,11 +127,11 @@ class Sandbox:
         """Write a file in the work folder, whole or not at all; folders on the way are made. Errors as in ``read``."""
         await asyncio.to_thread(files.write, self.workdir, path, data)
 
-    async def list(self, path: str = ".") -> list[files.Item]:
+    async def list(self, path: str = ".") -> Items:
         """What is in a folder of the work folder, by name. Errors as in ``read``."""
         return await asyncio.to_thread(files.listing, self.workdir, path)
 
-    def _spec(self, argv: list[str], timeout: float) -> Spec:
+    def _spec(self, argv: Words, timeout: float) -> Spec:
         if self._folder is None or self._way is None:
             raise _not_entered()
         return {
@@ -147,7 +151,7 @@ class Sandbox:
             "disk": self._disk,
         }
 
-    def _mounts(self, folder: Path) -> list[tuple[str, str, str]]:
+    def _mounts(self, folder: Path) -> Mounts:
         return mounts(
             self.workdir,
             folder / "tmp",
@@ -157,7 +161,7 @@ class Sandbox:
             shared_memory=self.limits.shared_memory,
         )
 
-    def _counted(self, folder: Path) -> list[str]:
+    def _counted(self, folder: Path) -> Words:
         return [str(path) for path in (self.workdir, folder / "tmp", *self._writable)]
 
     def _environment(self, folder: Path) -> dict[str, str]:

@@ -71,7 +71,7 @@ async def _served(
     supervisor: asyncio.subprocess.Process, control: socket.socket, spec: Spec, limits: Limits, stdin: bytes
 ) -> tuple[Report, Capture, Capture]:
     out, err = Capture(limits.kept), Capture(limits.kept)
-    words = marshal.dumps(spec)
+    words = marshal.dumps(dict(spec))
 
     def too_much() -> None:
         with suppress(OSError):

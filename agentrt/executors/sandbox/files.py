@@ -36,7 +36,7 @@ def read(root: Path, path: str, most: int) -> bytes:
     """The content of a file, at most ``most`` bytes: a longer one is refused with ``UsageError``."""
     with _place(root, path) as (folder, name):
         descriptor = os.open(name, _FILE, dir_fd=folder)
-        with open(descriptor, "rb") as file:
+        with os.fdopen(descriptor, "rb") as file:
             _check_plain(os.fstat(descriptor), path)
             content = file.read(most + 1)
     if len(content) > most:
@@ -51,7 +51,7 @@ def write(root: Path, path: str, data: bytes) -> None:
         fresh = f".{name[:200]}.{secrets.token_hex(4)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            with open(os.open(fresh, flags, 0o666, dir_fd=folder), "wb") as file:
+            with os.fdopen(os.open(fresh, flags, 0o666, dir_fd=folder), "wb") as file:
                 file.write(data)
                 if mode is not None:
                     os.fchmod(file.fileno(), mode)

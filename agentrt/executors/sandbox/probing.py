@@ -59,7 +59,7 @@ async def _tried(way: Way, group: str) -> str:
         return "there is no bwrap on PATH"
     with tempfile.TemporaryDirectory(prefix="agentrt-probe-") as folder:
         try:
-            report, out, err = await called(trial(way, group, Path(folder).resolve()), Limits())
+            report, out, err = await called(trial(way, group, folder), Limits())
         except SandboxError as error:
             return str(error)
     if report["code"] or out.text != "works\n":
@@ -67,8 +67,9 @@ async def _tried(way: Way, group: str) -> str:
     return ""
 
 
-def trial(way: Way, group: str, folder: Path) -> Spec:
+def trial(way: Way, group: str, place: str) -> Spec:
     """A small command that shows whether ``way`` works: it writes where it may."""
+    folder = Path(place).resolve()
     for name in ("work", "tmp", "root"):
         (folder / name).mkdir()
     limits = Limits()

@@ -17,12 +17,13 @@ TMP = Path("/tmp")  # noqa: S108  # the box's own, never the machine's
 
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store")
 SETTINGS = (
-    "alternatives", "bash.bashrc", "bindresvport.blacklist", "ca-certificates", "ca-certificates.conf", "crypto-policies",
-    "fonts", "gai.conf", "group", "host.conf", "hosts", "inputrc", "java-17-openjdk", "java-21-openjdk", "ld.so.cache",
-    "ld.so.conf", "ld.so.conf.d", "localtime", "magic", "mime.types", "mke2fs.conf", "netconfig", "networks",
-    "nsswitch.conf", "os-release", "passwd", "perl", "pki/ca-trust", "pki/tls/cert.pem", "pki/tls/certs", "profile",
-    "profile.d", "protocols", "python3", "python3.11", "python3.12", "python3.13", "rpc", "services", "shells",
-    "ssl/cert.pem", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
+    "alternatives", "bash.bashrc", "bindresvport.blacklist", "ca-certificates", "ca-certificates.conf",
+    "crypto-policies", "fonts", "gai.conf", "group", "host.conf", "hosts", "inputrc", "java-11-openjdk",
+    "java-17-openjdk", "java-21-openjdk", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "magic",
+    "mime.types", "mke2fs.conf", "netconfig", "networks", "nsswitch.conf", "os-release", "passwd", "perl",
+    "pki/ca-trust", "pki/tls/cert.pem", "pki/tls/certs", "profile", "profile.d", "protocols", "python3",
+    "python3.11", "python3.12", "python3.13", "rpc", "services", "shells", "ssl/cert.pem", "ssl/certs",
+    "ssl/openssl.cnf", "terminfo", "timezone",
 )  # fmt: skip
 """Files and folders of ``/etc`` that programs need and that hold no secret; no others are there."""
 

@@ -1,5 +1,4 @@
 """Control groups (version 2): exact limits and counts where the machine lets one make them."""
-# ruff: noqa: PTH  (pathlib costs each call milliseconds)
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 A walk over its folders tells exactly, and takes time. What the file system has free tells at once, but others write
 to it too. So the second decides when to do the first.
 """
-# ruff: noqa: PTH  (pathlib costs each call milliseconds)
 
 from __future__ import annotations
 
@@ -94,7 +93,7 @@ class Disk:
         """What the next call of the same box needs."""
         return {"base": self.base, "used": self.used, "free": self.free, "free_at_first": self.free_at_first}
 
-    def over(self, pids: Sequence[int]) -> bool:
+    def over(self, pids: list[int]) -> bool:
         """Whether more was written than is allowed, as far as is known by now."""
         if self._walk is None and self._suspicious():
             self._walk = Walk(self.folders)
@@ -107,7 +106,7 @@ class Disk:
         """The same at the end of a call, to the last entry; ``surely`` walks without a suspicion."""
         if surely or self._walk is not None or self._suspicious():
             self._began = time.monotonic()
-            self._go_on(Walk(self.folders).finish(), ())
+            self._go_on(Walk(self.folders).finish(), [])
         return any(used > allowed for used, allowed in zip(self.used, self.allowed, strict=True))
 
     def _suspicious(self) -> bool:
@@ -118,7 +117,7 @@ class Disk:
             return True
         return time.monotonic() - self._walked > 2.0 + 20 * self._took
 
-    def _go_on(self, walk: Walk, pids: Sequence[int]) -> None:
+    def _go_on(self, walk: Walk, pids: list[int]) -> None:
         walk.step()
         if not walk.done:
             return

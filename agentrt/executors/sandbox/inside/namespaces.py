@@ -3,7 +3,6 @@
 Three processes: the *outer* one leaves for new namespaces and waits, the *first* (process 1 inside) builds the box,
 gives up every capability and buries the dead, and the command. When the first ends, the kernel ends all the rest.
 """
-# ruff: noqa: PTH  (pathlib costs each call milliseconds)
 
 from __future__ import annotations
 

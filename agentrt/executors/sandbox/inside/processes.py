@@ -1,5 +1,4 @@
 """The processes of a box, seen from outside: which there are, what they hold, and signals to them."""
-# ruff: noqa: PTH, S110, SIM105  (pathlib and contextlib cost each call milliseconds; a process may end at any time)
 
 from __future__ import annotations
 

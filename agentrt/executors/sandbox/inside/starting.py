@@ -1,5 +1,4 @@
 """Start a program with limits of its own, and learn whether it started."""
-# ruff: noqa: PTH, SIM115  (pathlib and with-blocks cost each call milliseconds, or a file that must stay open)
 
 from __future__ import annotations
 

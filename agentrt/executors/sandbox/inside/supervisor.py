@@ -3,7 +3,6 @@
 It is told what to do through a socket, and takes the socket's closing for the order to end everything: so nothing
 is left behind by a caller that was killed.
 """
-# ruff: noqa: PTH, SIM105  (pathlib and contextlib cost each call milliseconds)
 
 from __future__ import annotations
 
@@ -248,6 +247,6 @@ def _exactly(control: int, size: int) -> bytes:
 
 
 def _send(control: int, report: Report) -> None:
-    words = marshal.dumps(report)
+    words = marshal.dumps(dict(report))
     while words:
         words = words[os.write(control, words) :]
