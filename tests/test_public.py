@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import agentrt
+from agentrt import ui
 
 HEAVY = {"torch", "sglang", "networkx", "textual", "sqlalchemy", "pydantic", "httpx", "rich", "asyncio"}
 PACKAGES = [
@@ -24,6 +25,7 @@ PACKAGES = [
     "agentrt.runtime",
     "agentrt.sdk",
     "agentrt.testing",
+    "agentrt.ui",
 ]
 
 
@@ -66,6 +68,12 @@ def test_the_public_names_are_these() -> None:
     ]
 
 
+def test_what_draws_runs_has_these_names() -> None:
+    """For displays of one's own: the fold of a run's events, and the contract of the displays of ``agentrt run``."""
+    assert sorted(ui.__all__) == ["Display", "Quiet", "RunView", "StepView"]
+    assert all(hasattr(ui, name) for name in ui.__all__)
+
+
 def undocumented(name: str, value: Any) -> list[str]:
     """Public names in and under a value that have no docstring."""
     if not (inspect.isclass(value) or inspect.isfunction(value)):
@@ -89,7 +97,14 @@ def test_every_public_name_has_a_docstring(package: str) -> None:
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
     """The package is imported inside the engine's environment too, where only the standard library is sure."""
-    code = "import sys, agentrt, agentrt.kvcache; print(*sys.modules)"
+    code = "import sys, agentrt, agentrt.kvcache, agentrt.ui; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert HEAVY & {name.partition(".")[0] for name in loaded.split()} == set()
+
+
+def test_the_fold_of_a_run_imports_no_display() -> None:
+    """Who draws runs in a way of his own needs neither Textual nor a database for it."""
+    code = "import sys; from agentrt.ui import RunView; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert HEAVY & {name.partition(".")[0] for name in loaded.split()} == set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ print(*{name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_name
 """
 
 
-@pytest.mark.parametrize("command", ["", "run", "runs", "runs resume", "graph", "engine"])
+@pytest.mark.parametrize("command", ["", "run", "runs", "runs resume", "graph", "engine", "watch", "export"])
 def test_help_imports_only_the_standard_library(command: str) -> None:
     """Help needs no package but this one, so it is there at once and even where an installation is broken."""
     done = subprocess.run(
@@ -43,7 +44,27 @@ def test_help_imports_only_the_standard_library(command: str) -> None:
     assert "usage: agentrt" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "runs", "graph", "engine", "bench"])
+@pytest.mark.parametrize(
+    "command", ["runs list", "runs show last", "runs events last", "export last -o -", "export last -f svg -o -"]
+)
+def test_what_prints_a_run_needs_no_screen(cli: Cli, tmp_path: Path, command: str) -> None:
+    """Commands that only print import nothing of Textual, and nothing that sends traces."""
+    (tmp_path / "hi.py").write_text("from agentrt import program\n@program\nasync def hi() -> str:\n    return 'hi'\n")
+    assert cli("run", "hi.py").code == 0
+    done = subprocess.run(
+        [sys.executable, "-c", _LIST_MODULES, *command.split()],
+        env=environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stderr.split())
+    assert {"agentrt", "sqlalchemy"} <= loaded, done.stderr
+    assert loaded & {"textual", "opentelemetry"} == set()
+
+
+@pytest.mark.parametrize("command", ["run", "runs", "graph", "engine", "bench", "watch", "export"])
 def test_every_command_has_help(cli: Cli, command: str) -> None:
     """Each command explains its options and exits well."""
     ended = cli(command, "--help")
