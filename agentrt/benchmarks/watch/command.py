@@ -26,7 +26,7 @@ SCREENS: Final = ("runs", "graph", "kv", "log")
 """The screens that can be watched on."""
 
 NOTICE: Final = 4
-"""A run that is run again and again is so many times shorter than one that is watched once."""
+"""A run at a given pace that is run again and again is so many times shorter than one that is watched once."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def _measured(args: argparse.Namespace) -> Findings:
         with Scene(args.folder) as scene:
             found.keys = keys(scene, chapters, args.events, tell, Random(1))  # noqa: S311 - no secret
     if "run" in parts:
-        found.arms = _arms(args, max(1, chapters // NOTICE), tell)
+        found.arms = _arms(args, chapters, tell)
     return found
 
 
@@ -90,7 +90,7 @@ def _arms(args: argparse.Namespace, chapters: int, tell: Callable[[str], None]) 
     found = {}
     for rows, pace in ((args.events, f"{args.events:g} events a second"), (0.0, "as fast as it can")):
         with Scene(args.folder) as scene:
-            found[pace] = notice(scene, args.rounds, chapters, rows, tell)
+            found[pace] = notice(scene, args.rounds, max(1, chapters // NOTICE) if rows else chapters, rows, tell)
     return found
 
 
