@@ -76,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
 async def _run(options: argparse.Namespace) -> int:
     from agentrt.benchmarks.harness.report import conclude
     from agentrt.benchmarks.swebench import predictions
+    from agentrt.benchmarks.swebench.figures import figures
     from agentrt.benchmarks.swebench.shop import shop
     from agentrt.engine import progress_for
 
@@ -87,8 +88,10 @@ async def _run(options: argparse.Namespace) -> int:
             progress.close()
             entries = [one.entry for one in here.instances.values()]
             outcomes = await bench.run(entries, _program(options, here, _effort(options, _window(bench))))
-            predictions.write(bench.folder.path / PREDICTIONS, bench.told["model"] or _who(options), outcomes)
-            verdicts = await here.judge(bench, outcomes)
+            patches = await here.patches(outcomes)
+            predictions.write(bench.folder.path / PREDICTIONS, bench.told["model"] or _who(options), patches)
+            verdicts = await here.judge(bench, outcomes, patches)
+        bench.folder.tell(figures(outcomes, patches))
     conclude(bench.folder, as_json=options.json)
     return _checked(options, verdicts)
 
@@ -99,6 +102,10 @@ def _program(options: argparse.Namespace, here: Shop, effort: Effort) -> Program
         from agentrt.benchmarks.swebench.handed_in import handed_in
 
         return handed_in({name: one.patch if options.gold else "" for name, one in here.instances.items()})
+    if options.agent == "mini":
+        from agentrt.benchmarks.swebench.mini import mini, mini_solver
+
+        return mini_solver(here.instances, here.local, effort, mini(), here.folder / "mini.log")
     from agentrt.benchmarks.swebench.solver import solver
 
     return solver(here.instances, here.local, effort)

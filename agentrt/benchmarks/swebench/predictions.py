@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from agentrt.benchmarks.harness.entries import Outcome
 
@@ -16,13 +15,11 @@ def patch_of(outcome: Outcome) -> str:
     return str(output.get("patch") or "")
 
 
-def write(file: Path, model: str, outcomes: Iterable[Outcome]) -> None:
-    """Write one JSON line for each entry: ``instance_id``, ``model_name_or_path``, ``model_patch``."""
-    lines = (_line(outcome, model) for outcome in outcomes)
+def write(file: Path, model: str, patches: Mapping[str, str]) -> None:
+    """Write one JSON line for each instance: ``instance_id``, ``model_name_or_path``, ``model_patch``."""
+    lines = (
+        {"instance_id": name, "model_name_or_path": model, "model_patch": patch} for name, patch in patches.items()
+    )
     part = file.with_name(f".{file.name}.part")
     part.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     part.replace(file)
-
-
-def _line(outcome: Outcome, model: str) -> dict[str, Any]:
-    return {"instance_id": outcome.entry, "model_name_or_path": model, "model_patch": patch_of(outcome)}

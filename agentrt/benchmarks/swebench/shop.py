@@ -17,6 +17,7 @@ from agentrt.benchmarks.swebench.local import Local
 from agentrt.benchmarks.swebench.mirrors import Mirrors
 from agentrt.benchmarks.swebench.official import official
 from agentrt.benchmarks.swebench.predictions import patch_of
+from agentrt.benchmarks.swebench.workbench import WORKING, left_in
 from agentrt.engine.progress import Progress
 
 
@@ -24,18 +25,30 @@ from agentrt.engine.progress import Progress
 class Shop:
     """The instances by their ids, where their work trees are made, and who evaluates."""
 
+    folder: Path
     instances: Mapping[str, Instance]
     local: Local
     evaluator: Evaluator
 
-    async def judge(self, bench: Bench, outcomes: Sequence[Outcome]) -> list[Verdict]:
-        """Evaluate what the entries came to, as many at once as entries run, and enter the verdicts."""
+    async def patches(self, outcomes: Sequence[Outcome]) -> dict[str, str]:
+        """What each entry hands in. One that failed, or had no more time, hands in what stands in its work tree."""
+        return {one.entry: await self._patch(one) for one in outcomes}
+
+    async def _patch(self, outcome: Outcome) -> str:
+        if outcome.status == "done":
+            return patch_of(outcome)
+        return await left_in(self.local.where(self.instances[outcome.entry], WORKING))
+
+    async def judge(self, bench: Bench, outcomes: Sequence[Outcome], patches: Mapping[str, str]) -> list[Verdict]:
+        """Evaluate what was handed in, as many at once as entries run, and enter the verdicts."""
         gate = asyncio.Semaphore(bench.settings.at_once)
 
         async def one(outcome: Outcome) -> Verdict:
             async with gate:
-                found = await self.evaluator.evaluate(self.instances[outcome.entry], patch_of(outcome))
+                found = await self.evaluator.evaluate(self.instances[outcome.entry], patches[outcome.entry])
             bench.watcher.judged(outcome.entry, found.resolved)
+            if outcome.status == "done":  # what others hand in stands there
+                await self.local.where(self.instances[outcome.entry], WORKING).remove()
             return Verdict(outcome.entry, outcome.category, float(found.resolved), found.why)
 
         async with asyncio.TaskGroup() as group:
@@ -57,4 +70,4 @@ async def shop(
     async with official(folder / "official.log", progress) as package:
         instances = {one.id: one for one in chosen(await package.instances(dataset), repos)}
         local = Local(folder / "places", package, Mirrors(mirrors, progress=progress))
-        yield Shop(instances, local, Evaluator(folder / "evaluations", local, package, time.monotonic))
+        yield Shop(folder, instances, local, Evaluator(folder / "evaluations", local, package, time.monotonic))

@@ -14,11 +14,11 @@ from typing import Any, Final
 from agentrt.benchmarks.swebench.instances import Instance
 from agentrt.benchmarks.swebench.local import Local
 from agentrt.benchmarks.swebench.texts import shortened
-from agentrt.benchmarks.swebench.workbench import Workbench
+from agentrt.benchmarks.swebench.workbench import WORKING, Workbench
 from agentrt.errors import PromptTooLong, TurnLimit
 from agentrt.sdk.agents import Agent, Session
 from agentrt.sdk.steps import Program, program
-from agentrt.sdk.tools import tool
+from agentrt.sdk.tools import Tool, tool
 
 SYSTEM: Final = """\
 You repair a bug in a Python repository. The repository is the current folder; you have no network and nobody to ask.
@@ -73,16 +73,12 @@ class Effort:
 def solver(instances: Mapping[str, Instance], local: Local, effort: Effort) -> Program[..., Any]:
     """The program that works on an instance: ``{"patch": ..., "submitted": ..., "calls": [...]}``."""
 
-    @tool(idempotent=True)
-    async def work_tree(name: str) -> str:
-        """Make the work tree of an instance, or find it."""
-        place = await local.place(instances[name], WORKING)
-        return str(place.tree)
+    prepared = work_tree(instances, local)
 
     @program(name="solve")
     async def solve(entry: dict[str, Any]) -> dict[str, Any]:
         instance = instances[entry["instance"]]
-        await work_tree(instance.id)
+        await prepared(instance.id)
         place = local.where(instance, WORKING)
         async with Workbench(place, most=effort.shown, within=effort.command_s) as bench:
             return await _conversations(bench, effort, _task(effort.told(instance.problem)))
@@ -90,8 +86,16 @@ def solver(instances: Mapping[str, Instance], local: Local, effort: Effort) -> P
     return solve
 
 
-WORKING: Final = "working"
-"""The purpose of the places that agents work in."""
+def work_tree(instances: Mapping[str, Instance], local: Local) -> Tool[[str], str]:
+    """The step that makes the work tree of an instance, or finds it: its folder."""
+
+    @tool(idempotent=True)
+    async def work_tree(name: str) -> str:
+        """Make the work tree of an instance, or find it."""
+        place = await local.place(instances[name], WORKING)
+        return str(place.tree)
+
+    return work_tree
 
 
 async def _conversations(bench: Workbench, effort: Effort, task: str) -> dict[str, Any]:

@@ -19,8 +19,13 @@ from agentrt.benchmarks.swebench.place import Place
 from agentrt.benchmarks.swebench.texts import numbered, shortened
 from agentrt.errors import SetupError, ToolError
 from agentrt.executors.sandbox import Finished, Sandbox
+from agentrt.kvcache.estimators import first_word
+from agentrt.runtime import owner
 from agentrt.sdk.attempts import idempotency_key
 from agentrt.sdk.tools import Tool, tool
+
+WORKING: Final = "working"
+"""The purpose of the places that agents work in."""
 
 _LINES: Final = 120
 _FOUND: Final = 60
@@ -74,12 +79,7 @@ class Workbench:
     @tool(idempotent=True)
     async def bash(self, command: str) -> str:
         """Run a shell command in the repository's folder, without network; see its output and exit status."""
-        async with self._one:
-            box, keeper = await self._opened()
-            await keeper.begin(idempotency_key())
-            ended = await box.run(["bash", "-c", command], timeout=self._within)
-            self._note("bash", command, ended)
-        return self._told(ended)
+        return self._told(await self._ran(command))
 
     @tool(idempotent=True)
     async def read(self, path: str, start: Line = 1, lines: Line = _LINES) -> str:
@@ -136,6 +136,13 @@ class Workbench:
     # -- what programs call ------------------------------------------------------------------------------------------
 
     @tool(idempotent=True)
+    async def execute(self, command: str) -> dict[str, Any]:
+        """Run a shell command for an agent that has its own way of showing outputs: output and exit status."""
+        ended = await self._ran(command)
+        why = "" if not ended.killed_by else f"the command reached its limit of {ended.killed_by} and was ended"
+        return {"output": ended.out + ended.err, "returncode": ended.code, "exception_info": why}
+
+    @tool(idempotent=True)
     async def look(self) -> dict[str, Any]:
         """How far it is: whether it was submitted, the patch so far, and all calls with what they took."""
         async with self._one:
@@ -144,6 +151,16 @@ class Workbench:
             return {"submitted": self._submitted.exists(), "patch": await keeper.patch(), "calls": calls}
 
     # -- how -----------------------------------------------------------------------------------------------------------
+
+    async def _ran(self, command: str) -> Finished:
+        """A command that may change anything in the tree."""
+        owner.get().node.word = first_word(command)  # what it waits for: pytest takes other times than ls
+        async with self._one:
+            box, keeper = await self._opened()
+            await keeper.begin(idempotency_key())
+            ended = await box.run(["bash", "-c", command], timeout=self._within)
+            self._note("bash", command, ended)
+        return ended
 
     @property
     def _submitted(self) -> Path:
@@ -229,6 +246,14 @@ class Workbench:
         part = file.with_suffix(".part")
         part.write_text(json.dumps(asdict(Called(name, shortened(what, 200), **took))))
         part.rename(file)
+
+
+async def left_in(place: Place) -> str:
+    """The changes that stand in a place that is not worked in any more; empty when it was never made."""
+    if not place.made:
+        return ""
+    async with boxed(place, OURS, writable=(place.keeper,)) as box:
+        return await Keeper(place, box).patch()
 
 
 _TAKEN: Final = ("code", "seconds", "cpu_s", "peak_memory", "killed_by")
