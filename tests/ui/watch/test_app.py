@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from textual.command import CommandPalette
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from agentrt.errors import JournalError, NoSuchRun
 from agentrt.store.journal import Journal
@@ -281,3 +281,15 @@ async def test_a_look_after_the_screens_are_closed_draws_nothing(all_runs: Path)
         shown.pilot.app.exit(0)
     assert app.shown is None
     app.paint()
+
+
+async def test_the_first_answers_are_made_when_something_changed(all_runs: Path) -> None:
+    """A run that is over is not reckoned up again whenever it is looked at; in other colours it is."""
+    async with staged(all_runs, DONE, "dark", SIZE) as shown:
+        glance = shown.app.screen.query_one("#glance", Static)
+        told = glance.content
+        await shown.pilot.press("3", "2")
+        shown.app.paint()
+        assert glance.content is told
+        await shown.pilot.press("t")
+        assert glance.content is not told

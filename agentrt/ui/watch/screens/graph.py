@@ -46,6 +46,9 @@ class GraphScreen(WatchScreen):
         Binding("tab", "app.focus_next", "next pane", show=False),
     ]
 
+    _shown: tuple[object, ...] = ()
+    """What the first answers were made of."""
+
     def body(self) -> ComposeResult:
         """First answers, the graph, the Gantt."""
         yield Static(id="glance", markup=False)
@@ -67,6 +70,10 @@ class GraphScreen(WatchScreen):
         for pane in (self.query_one(GraphPane), gantt):
             if pane.display:
                 pane.show(watched)
+        shown = (watched.view, watched.version, watched.now, gantt.timeline, self.app.theme, self.size.height > SHORT)
+        if shown == self._shown:
+            return  # of a long run they are not had for nothing
+        self._shown = shown
         lines = [self._told(answer) for answer in self._answers(watched)]
         glance = self.query_one("#glance", Static)
         glance.update(Text("\n").join(lines), layout=glance.size.height != len(lines))
