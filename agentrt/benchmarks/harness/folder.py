@@ -23,6 +23,8 @@ SITTINGS: Final = "sittings.json"
 EXTRA: Final = "extra.json"
 LOCK: Final = ".lock"
 
+_BLOCK: Final = 1 << 16
+
 _FREE: Final = frozenset({"at_once", "environment", "began"})
 """What may be another when a folder is gone on with: it changes times, not results, and the last is what is told."""
 
@@ -169,12 +171,17 @@ def _drop_torn_line(file: Path) -> None:
     if not file.exists():
         return
     with file.open("r+b") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        back = min(size, 1 << 20)
-        stream.seek(size - back)
-        end = stream.read(back)
-        if end and not end.endswith(b"\n"):
-            stream.truncate(size - back + end.rfind(b"\n") + 1)
+        whole = size = stream.seek(0, os.SEEK_END)
+        while whole:
+            start = max(0, whole - _BLOCK)
+            stream.seek(start)
+            end = stream.read(whole - start).rfind(b"\n")
+            if end >= 0:
+                whole = start + end + 1
+                break
+            whole = start
+        if whole < size:
+            stream.truncate(whole)
 
 
 def write_whole(file: Path, text: str) -> None:
