@@ -43,7 +43,7 @@ def test_what_failed_while_a_run_goes_on_is_told(story: Story) -> None:
     ("status", "words"),
     [
         ("running", "slow#1 3.0 s"),
-        ("interrupted", "nothing runs: its process is gone, without a word; broken off: slow#1 3.0 s"),
+        ("interrupted", "nothing runs: no process has it, `r` resumes it; broken off: slow#1 3.0 s"),
         ("cancelled", "nothing runs: it was cancelled after its process was gone; broken off: slow#1 3.0 s"),
         ("waiting", "nothing runs: it is put aside until somebody answers"),
     ],

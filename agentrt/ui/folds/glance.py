@@ -19,7 +19,7 @@ class Answer(NamedTuple):
 
 
 _LEFT: Final = {
-    "interrupted": "its process is gone, without a word",
+    "interrupted": "no process has it, `r` resumes it",
     "waiting": "it is put aside until somebody answers",
     "cancelled": "it was cancelled after its process was gone",
 }
