@@ -28,6 +28,9 @@ Severity: TypeAlias = Literal["information", "warning", "error"]
 READ_ONLY: Final = "this view is read-only (--readonly): it answers, cancels, resumes and forks nothing"
 
 _ENDED: Final = ("done", "failed", "cancelled")
+_WAITING: Final = 3
+_CANCELLED: Final = 130
+"""Exit codes of the commands that run programs."""
 
 
 class Choice(NamedTuple):
@@ -218,9 +221,9 @@ async def resumed(background: Background, run: RunId) -> Told:
     why = f": {said}" if said else ""
     if code == 0:
         return Told(f"run {run} is done")
-    if code == 3:
+    if code == _WAITING:
         return Told(f"run {run} waits for people", "warning")
-    if code == 130:
+    if code == _CANCELLED:
         return Told(f"run {run} was cancelled", "warning")
     return Told(f"run {run} could not be brought to its end{why} (its output: {background.log})", "error")
 

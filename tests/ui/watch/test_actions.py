@@ -15,13 +15,15 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Static
 
+from agentrt.cli.failures import BUG, CANCELLED, DONE, FAILED, WAITING
 from agentrt.errors import NoSuchRun, UsageError
 from agentrt.runtime.durable import keeping
 from agentrt.store import Journal, archive
+from agentrt.store.rows import RunChange
 from agentrt.types import RunId, StepId
 from agentrt.ui.watch.acting import ActingApp, settled
 from agentrt.ui.watch.actions import READ_ONLY, ActionName, Actions, Counts, in_words, plan, resumed
-from agentrt.ui.watch.background import begin, tail
+from agentrt.ui.watch.background import Background, begin, tail
 from agentrt.ui.watch.panes.runs import RunsPane
 from agentrt.ui.watch.screens.confirm import ConfirmScreen
 from agentrt.ui.watch.sources.base import RunState
@@ -222,6 +224,26 @@ async def test_read_only_does_nothing(folder: Path, journal: Journal) -> None:
     assert (await keeping.read(journal, run)).entries == before.entries
 
 
+@pytest.mark.parametrize(
+    ("code", "said", "severity"),
+    [
+        (DONE, "run run-1 is done", "information"),
+        (WAITING, "run run-1 waits for people", "warning"),
+        (CANCELLED, "run run-1 was cancelled", "warning"),
+        (FAILED, "run run-1 could not be brought to its end: the gate is shut (its output: ", "error"),
+        (BUG, "run run-1 could not be brought to its end: the gate is shut (its output: ", "error"),
+    ],
+)
+async def test_how_a_run_in_the_background_ended_is_told(tmp_path: Path, code: int, said: str, severity: str) -> None:
+    """By the exit codes of the commands, with the last complaint of one that failed."""
+    log = tmp_path / "log"
+    log.write_text("something\nagentrt: the gate is shut\n")
+    process = subprocess.Popen([sys.executable, "-c", f"raise SystemExit({code})"])
+    told = await resumed(Background(process, log, 0), RunId("run-1"))
+    assert told.text.startswith(said)
+    assert told.severity == severity
+
+
 # -- with the keys ---------------------------------------------------------------------------------------------------
 
 
@@ -270,6 +292,27 @@ async def test_nothing_is_done_without_a_yes(folder: Path, journal: Journal) -> 
     assert await background.ended() == 130
 
 
+@pytest.mark.parametrize("key", ["c", "r"])
+async def test_what_fails_is_a_notice(folder: Path, journal: Journal, key: str) -> None:
+    """A run that is deleted while it is asked what to do with it: the error is told, and the screens go on."""
+    (folder / "fail").touch()
+    run = ran(folder)
+    app = app_on(journal)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(app, pilot)
+        if key == "c":  # one that has ended is not asked about
+            async with journal.connect(write=True) as connection:
+                await archive.change_run(connection, RunChange("waiting", 1.0, None, None, run))
+            await until(pilot, lambda: app.screen.query_one(RunsPane).shown[0].state.status == "waiting")
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        async with journal.connect(write=True) as connection:
+            await archive.delete_runs(connection, [run])
+        await pilot.press("y")
+        await until(pilot, lambda: f"no run '{run}'" in notices(app))
+        assert not app._exit
+
+
 async def test_what_makes_no_sense_now_is_a_notice(folder: Path, journal: Journal) -> None:
     """No question is asked about it."""
     ran(folder)
@@ -313,7 +356,7 @@ async def test_a_run_is_forked_and_run(folder: Path, journal: Journal, monkeypat
         await pilot.press("f")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("r")
+        await until(pilot, lambda: "is a fork of" in notices(app))  # which goes by itself after some seconds
         await until(pilot, lambda: " is done" in notices(app))
-        assert "is a fork of" in notices(app)
     async with journal.connect() as connection:
         assert [row.status for row in await archive.list_runs(connection)] == ["done", "failed"]
