@@ -28,9 +28,9 @@ from agentrt.store.rows import StepStory
 from agentrt.testing import ScriptedServer, calls, say
 from agentrt.types import RunId, SessionId, StepId, Usage
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
-from agentrt.ui.watch.panes.prompt import ABOUT, RAIL
+from agentrt.ui.watch.panes.step_parts import PARTS
+from agentrt.ui.watch.panes.step_prompt import ABOUT, RAIL
 from agentrt.ui.watch.panes.text_lines import Layout, Line, breaks, find
-from agentrt.ui.watch.panes.text_parts import PARTS
 from agentrt.ui.watch.screens.step import FINISHED_S, OPEN_S, PartTab, Rereading, StepScreen
 from agentrt.ui.watch.sources.base import RunState
 from agentrt.ui.watch.sources.journal import JournalRun

@@ -21,10 +21,10 @@ from agentrt.ui.drawing.glyphs import KIND_GLYPH, Look, status_look, status_sign
 from agentrt.ui.folds.prompts import turns_of
 from agentrt.ui.model import StepView
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
-from agentrt.ui.watch.panes.prompt import ABOUT
+from agentrt.ui.watch.panes.step_parts import PARTS, Part, part_key, part_lines, part_text
+from agentrt.ui.watch.panes.step_prompt import ABOUT
+from agentrt.ui.watch.panes.step_sections import moment, state_words
 from agentrt.ui.watch.panes.text_lines import Line
-from agentrt.ui.watch.panes.text_parts import PARTS, Part, part_key, part_lines, part_text
-from agentrt.ui.watch.panes.text_sections import moment, state_words
 from agentrt.ui.watch.panes.text_view import TextView
 from agentrt.ui.watch.screens.base import WatchScreen
 from agentrt.ui.watch.watched import Watched

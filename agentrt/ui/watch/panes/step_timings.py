@@ -10,8 +10,8 @@ from agentrt.ui.drawing.glyphs import STAGE_FILL, STAGE_LOOK, Look
 from agentrt.ui.folds.stories import attempts_of
 from agentrt.ui.folds.timings import OwnStage, Stretch, Timings, timings_of
 from agentrt.ui.model import RunView, StepView
+from agentrt.ui.watch.panes.step_sections import heading, moment, named
 from agentrt.ui.watch.panes.text_lines import Line
-from agentrt.ui.watch.panes.text_sections import heading, moment, named
 from agentrt.ui.words import duration, share
 
 _BAR: Final = 40

@@ -7,16 +7,16 @@ from typing import Final, Literal, TypeAlias, get_args
 from agentrt.store.rows import StepStory
 from agentrt.ui.folds.prompts import prompt_of
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.watch.panes.prompt import prompt_lines, prompt_text
-from agentrt.ui.watch.panes.text_lines import Line, copied
-from agentrt.ui.watch.panes.text_sections import (
+from agentrt.ui.watch.panes.step_prompt import prompt_lines, prompt_text
+from agentrt.ui.watch.panes.step_sections import (
     attempts_lines,
     hints_lines,
     output_lines,
     overview_lines,
     tools_lines,
 )
-from agentrt.ui.watch.panes.text_timings import timings_lines
+from agentrt.ui.watch.panes.step_timings import timings_lines
+from agentrt.ui.watch.panes.text_lines import Line, copied
 
 Part: TypeAlias = Literal["Overview", "Prompt", "Output", "Tools", "Attempts", "Hints", "Timings"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)

@@ -21,7 +21,7 @@ from agentrt.ui.folds.stories import (
     question_of,
 )
 from agentrt.ui.model import RunView, StepView
-from agentrt.ui.watch.panes.prompt import call_lines
+from agentrt.ui.watch.panes.step_prompt import call_lines
 from agentrt.ui.watch.panes.text_lines import Line
 from agentrt.ui.words import counted, cut, duration, lines_of, one_line
 
