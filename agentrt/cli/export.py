@@ -25,12 +25,20 @@ examples:
   agentrt export last                          last run as a page to open in a browser: RUN.html
   agentrt export last --format perfetto        to open at ui.perfetto.dev
   agentrt export 20261120-1015 -o run.jsonl    all that is kept of it; agentrt watch run.jsonl opens it again
+  agentrt export last --format dynamo          lengths and times alone, for `agentrt bench replay --trace`
   agentrt export run.jsonl -o - > run.html     a page of a recording
 
 RUN is a run's id, the beginning of one, or `last`; or the file of a recording.
 """
 
-_ENDINGS: Final = {"html": ".html", "svg": ".svg", "perfetto": ".trace.json", "jsonl": ".jsonl", "json": ".json"}
+_ENDINGS: Final = {
+    "html": ".html",
+    "svg": ".svg",
+    "perfetto": ".trace.json",
+    "jsonl": ".jsonl",
+    "json": ".json",
+    "dynamo": ".dynamo.jsonl",
+}
 """The formats, and how the files are named."""
 
 _STDOUT: Final = "-"
@@ -207,10 +215,19 @@ def _perfetto(found: _Found) -> AsyncIterator[str]:
     return trace(found.connection, found.row, found.owner)
 
 
+async def _dynamo(found: _Found) -> AsyncIterator[str]:
+    """Model turns and tools with their lengths and times, in the vocabulary of Dynamo's agent traces."""
+    from agentrt.benchmarks.replay.dynamo import run_records
+
+    for record in await run_records(found.connection, found.row):
+        yield json_line(record)
+
+
 _FORMATS: Final[dict[str, Callable[[_Found], AsyncIterator[str]]]] = {
     "html": _html,
     "svg": _svg,
     "perfetto": _perfetto,
     "jsonl": _jsonl,
     "json": _json,
+    "dynamo": _dynamo,
 }

@@ -120,6 +120,8 @@ class _Playing:
         self._held: dict[int, _Held] = {}
         self._heads: dict[int, bool] = {}
         self._left_out = 0
+        self._waiting: list[Session] = []
+        """Sub-agents before turns that were left out."""
 
     def play(self) -> dict[str, Any]:
         turns = [one for number, turn in enumerate(self._session.turns) if (one := self._turn(number, turn))]
@@ -129,7 +131,7 @@ class _Playing:
         self._count.turns += len(turns)
         self._count.left_out += self._left_out
         self._count.cut += self._left_out > 0
-        return {"turns": turns, "last": self._helpers(self._session.last) if turns else []}
+        return {"turns": turns, "last": self._helpers([*self._waiting, *self._session.last]) if turns else []}
 
     def _helpers(self, helpers: Sequence[Session]) -> list[dict[str, Any]]:
         found = [_Playing(one, self._pace, self._count).play() for one in helpers]
@@ -148,6 +150,7 @@ class _Playing:
             self._leave_out(held, turn)
             return None
         self._held[turn.context] = _Held(prompt, output, turn)
+        helpers, self._waiting = [*self._waiting, *turn.helpers], []
         gap = self._gap(turn.gap)
         head = Fixed(f"{self._pace.seed}/{self._session.head.name}", keep) if self._session.head and starts else None
         return {
@@ -158,7 +161,7 @@ class _Playing:
             "gap": gap,
             "tool": _TOOLS.get(turn.tool.lower(), "tool") if gap else "",
             "word": turn.word,
-            "helpers": self._helpers(turn.helpers),
+            "helpers": self._helpers(helpers),
             "closes": False,
         }
 
@@ -178,6 +181,7 @@ class _Playing:
 
     def _leave_out(self, held: _Held | None, turn: Turn) -> None:
         self._left_out += 1
+        self._waiting += turn.helpers
         if held is not None:
             least = turn.kept if held.least is None else min(held.least, turn.kept)
             self._held[turn.context] = replace(held, least=least)

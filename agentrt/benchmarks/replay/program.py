@@ -77,12 +77,12 @@ WAITS: Final = {one.name: one for one in (bash, read, edit, search, note, other,
 
 @program
 async def replay(session: Plain) -> dict[str, int]:
-    """Take the turns of a session (``play.played``); what they came to in tokens."""
+    """Take the turns of a session (``play.played``), or of a sub-agent of one; what they came to in tokens."""
     contexts: dict[int, Session[str]] = {}
     came_to: Counter[str] = Counter()
     said = ""
     for turn in session["turns"]:
-        for helper in [replay_helper(one) for one in turn["helpers"]]:
+        for helper in [replay(one) for one in turn["helpers"]]:
             came_to += Counter(await helper)
         prompt = turn["prompt"]
         if turn["gap"]:
@@ -93,15 +93,9 @@ async def replay(session: Plain) -> dict[str, int]:
         came_to += _counted(said)
         if turn["closes"]:
             contexts.pop(turn["context"]).close()
-    for helper in [replay_helper(one) for one in session["last"]]:
+    for helper in [replay(one) for one in session["last"]]:
         came_to += Counter(await helper)
     return dict(came_to)
-
-
-@program
-async def replay_helper(session: Plain) -> dict[str, int]:
-    """A sub-agent of a session, or a sub-agent's own."""
-    return await replay(session)
 
 
 def _opened(turn: Plain) -> Session[str]:

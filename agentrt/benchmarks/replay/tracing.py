@@ -63,10 +63,18 @@ class Tracing:
         trajectory = event.session or f"{self._run}/{event.step}"
         scope = self._scope(event.step)
         if trajectory not in self._parents:
-            self._parents[trajectory] = self._latest.get(self._scope(StepId(scope))) if scope else None
+            self._parents[trajectory] = self._above(scope)
         self._latest[scope] = trajectory
         self._sent[event.step] = _Sent(event.at, event.model, trajectory)
         self._first.pop(event.step, None)
+
+    def _above(self, scope: str) -> str | None:
+        """The context that had the last turn around a sub-program."""
+        while scope:
+            scope = self._scope(StepId(scope))
+            if scope in self._latest:
+                return self._latest[scope]
+        return None
 
     def _scope(self, step: StepId) -> str:
         """The sub-program that a step belongs to, past agents' loops; empty for the program itself."""
