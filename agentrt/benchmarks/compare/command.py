@@ -61,12 +61,15 @@ def drawn(found: Comparison) -> Group:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(f"{found.second} beside {found.first}"), title_justify="left")
+    from agentrt.benchmarks.harness.words import harmless
+
+    table = Table(title=Text(harmless(f"{found.second} beside {found.first}")), title_justify="left")
     for name in (_HEAD[0], found.first, found.second, *_HEAD[3:]):
-        table.add_column(Text(name))
+        table.add_column(Text(harmless(name)))
     for row in rows(found):
         table.add_row(*(Text(cell) for cell in row))
-    return Group(Text(found.conclusion, style="bold"), table, *(Text(one) for one in remarks(found)))
+    said = [Text(harmless(one)) for one in remarks(found)]
+    return Group(Text(harmless(found.conclusion), style="bold"), table, *said)
 
 
 def rows(found: Comparison) -> Iterator[Sequence[str]]:

@@ -179,21 +179,26 @@ def _warnings(first: Report, second: Report, name: str, other: str) -> Iterator[
         if one != two:
             yield f"different {what.replace('_', '-')}: {one!r} in {name}, {two!r} in {other}"
     for what, of in (("machine", _machine), ("engine", _engine)):
-        if of(first) != of(second):
-            yield f"different {what}: {of(first)} in {name}, {of(second)} in {other}"
+        ours, theirs = of(first), of(second)
+        differ = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+        if differ:
+            yield f"different {what}: {_some(ours, differ)} in {name}, {_some(theirs, differ)} in {other}"
     for each, called in ((first, name), (second, other)):
         if each.numbers.others > _NOISY:
             yield f"others took {percent(each.numbers.others)} of the machine while {called} ran: times mean less"
 
 
-def _machine(found: Report) -> str:
-    around = found.told.get("environment", {})
-    return ", ".join(f"{name} {around.get(name, '?')}" for name in ("cpu", "cores", "memory_gb", "agentrt", "python"))
+def _machine(found: Report) -> Mapping[str, Any]:
+    return {key: value for key, value in found.told.get("environment", {}).items() if key != "engine"}
 
 
-def _engine(found: Report) -> str:
+def _engine(found: Report) -> Mapping[str, Any]:
     engine = found.told.get("environment", {}).get("engine", {})
-    return ", ".join(f"{name} {value}" for name, value in sorted(engine.items()) if name not in ("url", "model"))
+    return {key: value for key, value in engine.items() if key not in ("url", "model")}
+
+
+def _some(told: Mapping[str, Any], keys: Sequence[str]) -> str:
+    return ", ".join(f"{key} {told.get(key, '?')}" for key in keys)
 
 
 def _names(folders: Sequence[Folder]) -> list[str]:

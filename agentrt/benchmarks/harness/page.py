@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
@@ -11,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agentrt.benchmarks.harness.words import percent_between, took
+from agentrt.benchmarks.harness.words import harmless, percent_between, took
 
 if TYPE_CHECKING:
     from agentrt.benchmarks.harness.entries import Outcome, Verdict
@@ -22,9 +21,6 @@ _HERE: Final = Path(__file__).parent
 _POLICY: Final = (
     "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
 )
-_ODD: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-"""Control characters, marks that turn the direction of what follows, and what no page may hold."""
-
 _LONGEST: Final = 600
 _BAR: Final = 160
 
@@ -80,7 +76,7 @@ def interval(found: Interval, low: float = 0.0, high: float = 1.0) -> str:
 
 def html(text: object) -> str:
     """The text for a place between tags, or inside the quotes of an attribute."""
-    return escape(_ODD.sub("\N{REPLACEMENT CHARACTER}", str(text)))
+    return escape(harmless(text))
 
 
 def _scores(report: Report) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from agentrt.benchmarks.harness.entries import Entry, Outcome
 from agentrt.benchmarks.harness.folder import Folder
-from agentrt.benchmarks.harness.words import span
+from agentrt.benchmarks.harness.words import harmless, span
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -163,7 +163,10 @@ class Bar(Progress):
         if not tally.of:
             return Group()
         oldest = sorted(tally.running.items(), key=lambda one: one[1])
-        rows = [Text(f"  {span(self._clock() - since):>8}  {name}", no_wrap=True) for name, since in oldest[:_SHOWN]]
+        rows = [
+            Text(f"  {span(self._clock() - since):>8}  {harmless(name)}", no_wrap=True)
+            for name, since in oldest[:_SHOWN]
+        ]
         if len(oldest) > _SHOWN:
             rows.append(Text(f"            and {len(oldest) - _SHOWN} more"))
         return Group(ProgressBar(tally.of, tally.done, width=40), Text(str(tally)), *rows)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from agentrt.benchmarks.harness.entries import Outcome, Verdict
 from agentrt.benchmarks.harness.folder import Folder, write_whole
 from agentrt.benchmarks.harness.numbers import Numbers, Score, numbers, scores
-from agentrt.benchmarks.harness.words import counted, percent, percent_between, span, took, took_between
+from agentrt.benchmarks.harness.words import counted, harmless, percent, percent_between, span, took, took_between
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -86,14 +86,14 @@ class Report:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(self.title), title_justify="left", show_header=False)
+        table = Table(title=Text(harmless(self.title)), title_justify="left", show_header=False)
         for row in self._rows():
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(harmless(cell)) for cell in row))
         shown = self.failures[:failures]
-        lines = [Text(f"{one.entry}: {one.status}: {_line(one.error)}") for one in shown]
+        lines = [Text(harmless(f"{one.entry}: {one.status}: {_line(one.error)}")) for one in shown]
         if len(self.failures) > len(shown):
             lines.append(Text(f"... and {len(self.failures) - len(shown)} more that did not come to their end"))
-        return Group(table, *lines, Text(self.where))
+        return Group(table, *lines, Text(harmless(self.where)))
 
     def text(self) -> str:
         """The table as plain text, with all that failed."""

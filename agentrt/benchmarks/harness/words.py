@@ -45,3 +45,10 @@ def counted(number: int, noun: str) -> str:
     """``1 entry``, ``1,200 entries``."""
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
+
+
+def harmless(text: object) -> str:
+    """The text on one line, without what would steer a terminal or turn the direction of what follows."""
+    return "".join(
+        one if one.isprintable() else " " if one.isspace() else "\N{REPLACEMENT CHARACTER}" for one in str(text)
+    )
