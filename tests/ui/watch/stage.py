@@ -35,7 +35,7 @@ PRESENT: Final = 1_795_180_000.0
 NAMED: Final = "journal.db"
 """What the journal is called on the screens."""
 
-_PATIENCE: Final = 20.0
+_PATIENCE: Final = 60.0
 _STILL: Final = 3
 """Looks at the screen in a row that have to be the same."""
 
