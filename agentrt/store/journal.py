@@ -25,6 +25,9 @@ from agentrt.types import RunId
 if TYPE_CHECKING:
     from agentrt.store.sqlite import SQLiteCommits, Sync
 
+BEATING: Final = "agentrt-journal"
+"""The name of the task by which an open journal gives signs of life."""
+
 _EXPECTED: Final = "expected a file, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 _WRITE: Final = "agentrt_write"
 _MIGRATION_LOCK: Final = 4_274_912_331
@@ -78,7 +81,7 @@ class Journal:
         if self._writer is None:
             self._writer = Writer(self._open_commits(), loop, self.me, patience=self._patience)
             owners.enter(self.me)
-            self._beating = loop.create_task(self._beat(), name="agentrt-journal", context=Context())
+            self._beating = loop.create_task(self._beat(), name=BEATING, context=Context())
             self._loop = loop
         elif self._loop is not loop:
             raise JournalError(

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from agentrt.store.journal import Journal
 
 
-_BEATING: Final = "agentrt-journal"
-"""The name of the task by which a journal gives signs of life, as long as it is open."""
-
 _PATIENCE_S: Final = 2.0
 
 
@@ -157,7 +154,9 @@ class ActingApp(WatchApp):
 
 async def settled() -> None:
     """Wait for what read the journal when an app ended: cut off for good, it would leave a connection open."""
-    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and task.get_name() != _BEATING]
+    from agentrt.store.journal import BEATING
+
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and task.get_name() != BEATING]
     if left:
         await asyncio.wait(left, timeout=_PATIENCE_S)
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from rich.style import Style
 from rich.text import Text
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from agentrt.errors import AgentrtError, NoSuchRun, UsageError
 from agentrt.types import RunId, StepId
-from agentrt.ui.drawing.glyphs import Look
 from agentrt.ui.watch.messages import Notice, RunOpened, StepChosen, StepOpened
 from agentrt.ui.watch.screens.base import TABS, WatchScreen, headline
 from agentrt.ui.watch.sources.base import RunSource
-from agentrt.ui.watch.sources.journal import JournalRun, JournalRuns
-from agentrt.ui.watch.sources.replayed import Replayed
-from agentrt.ui.watch.themes import BOLD, DARK, LIGHT, THEMES, css, variables
+from agentrt.ui.watch.sources.journal import JournalRuns
+from agentrt.ui.watch.sources.replayed import Replayed, Steering
+from agentrt.ui.watch.themes import DARK, LIGHT, ThemedApp
 from agentrt.ui.watch.watched import Watched
 
 if TYPE_CHECKING:
@@ -72,7 +68,7 @@ def screen_class(name: str) -> type[WatchScreen]:
     return found
 
 
-class WatchApp(App[int]):
+class WatchApp(ThemedApp):
     """Watches the runs of ``journal``, beginning with ``run``, or with their list.
 
     ``source`` is watched instead of a run of the journal, as a recording that is told again. ``readonly``: nothing
@@ -81,7 +77,7 @@ class WatchApp(App[int]):
     """
 
     TITLE = "agentrt"
-    CSS = _CSS + css()
+    CSS = f"{ThemedApp.CSS}\n{_CSS}"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(number), f"go('{mode}')", name, show=False) for number, (mode, name) in enumerate(TABS, start=1)),
@@ -110,10 +106,7 @@ class WatchApp(App[int]):
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__()
-        for known in THEMES:
-            self.register_theme(known)
-        self.theme = theme
+        super().__init__(theme)
         self.journal = journal
         self.runs = None if journal is None else JournalRuns(journal, wall)
         self.readonly = readonly
@@ -130,12 +123,7 @@ class WatchApp(App[int]):
         self._clock = clock
         self.wall = wall
         self._painted = -PAINT_S
-        self._looks: dict[tuple[str, str], Style] = {}
         self._wake = asyncio.Event()
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The looks in themes that are not ours."""
-        return variables(dark=self.current_theme.dark)
 
     # -- beginning and end -------------------------------------------------------------------------------------------
 
@@ -217,11 +205,7 @@ class WatchApp(App[int]):
     @property
     def mark(self) -> str:
         """What has to be said beside the tabs."""
-        replay = self.replayed
-        told = []
-        if replay is not None:
-            far = f"{replay.now:.1f}/{replay.end:.1f} s"
-            told.append(f"{'‖' if replay.paused else '▶'} replay {replay.speed:g}x {far}")
+        told = [] if self.replayed is None else [self.replayed.told]
         if self.readonly:
             told.append("read-only")
         return "  ".join(told)
@@ -233,13 +217,6 @@ class WatchApp(App[int]):
         if self.watched is not None:
             return headline(self, self.watched, width)
         return Text(self.status or ("agentrt" if self._wanted is None else "looking for the run ..."))
-
-    def look(self, name: Look) -> Style:
-        """A look in the present theme."""
-        key = (self.theme, name)
-        if key not in self._looks:
-            self._looks[key] = Style(color=self.theme_variables[f"look-{name}"], bold=name in BOLD or None)
-        return self._looks[key]
 
     async def open_run(self, run: RunId) -> None:
         """Watch another run of the journal."""
@@ -324,23 +301,11 @@ class WatchApp(App[int]):
         if await leaving(self):
             self.exit(0)
 
-    def action_replay(self, what: str) -> None:
+    def action_replay(self, what: Steering) -> None:
         """Steer a replay."""
-        replay = self.replayed
-        if replay is None:
-            return
-        match what:
-            case "pause":
-                replay.pause()
-            case "faster":
-                replay.faster(1)
-            case "slower":
-                replay.faster(-1)
-            case "back":
-                replay.jump(replay.now - replay.end / 20)
-            case _:
-                replay.jump(replay.now + replay.end / 20)
-        self._wake.set()
+        if self.replayed is not None:
+            self.replayed.steer(what)
+            self._wake.set()
 
 
 class _Maker:
@@ -351,13 +316,3 @@ class _Maker:
 
     def __call__(self) -> Screen[Any]:
         return screen_class(self._name)()
-
-
-def theme_of(name: str | None) -> str:
-    """The theme for ``light``, ``dark`` or nothing; then what the terminal says of its background."""
-    if name is None:
-        name = "light" if os.environ.get("COLORFGBG", "").endswith((";15", ";7")) else "dark"
-    return LIGHT if name == "light" else DARK
-
-
-__all__ = ["JournalRun", "WatchApp", "theme_of"]

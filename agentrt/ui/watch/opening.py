@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from agentrt.ui.watch.acting import ActingApp, settled
-from agentrt.ui.watch.app import theme_of
+from agentrt.ui.watch.themes import theme_of
 
 
 def watch_journal(

@@ -10,9 +10,10 @@ from agentrt.errors import NoSuchRun
 from agentrt.types import RunId
 from agentrt.ui.watch.acting import ActingApp, settled
 from agentrt.ui.watch.actions import Choice, Plan
-from agentrt.ui.watch.app import WatchApp, theme_of
+from agentrt.ui.watch.app import WatchApp
 from agentrt.ui.watch.background import Background
 from agentrt.ui.watch.screens.confirm import ConfirmScreen
+from agentrt.ui.watch.themes import theme_of
 from agentrt.ui.watch.watched import Watched
 from agentrt.ui.words import cut, one_line
 

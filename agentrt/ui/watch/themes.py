@@ -6,8 +6,11 @@ are darker.
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
+from rich.style import Style
+from textual.app import App
 from textual.theme import Theme
 
 from agentrt.ui.drawing.glyphs import Look
@@ -87,3 +90,34 @@ def css() -> str:
         f".look--{name} {{ color: $look-{name};{' text-style: bold;' if name in BOLD else ''} }}" for name in _COLORS
     ]
     return "\n".join([*rules, ".look--cursor { text-style: reverse; }"])
+
+
+class ThemedApp(App[int]):
+    """Gives looks in the present theme: the light one, the dark one, or one of Textual's own."""
+
+    CSS = css()
+
+    def __init__(self, theme: str) -> None:
+        super().__init__()
+        for known in THEMES:
+            self.register_theme(known)
+        self.theme = theme
+        self._looks: dict[tuple[str, str], Style] = {}
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The looks in themes that are not ours."""
+        return variables(dark=self.current_theme.dark)
+
+    def look(self, name: Look) -> Style:
+        """A look in the present theme."""
+        key = (self.theme, name)
+        if key not in self._looks:
+            self._looks[key] = Style(color=self.theme_variables[f"look-{name}"], bold=name in BOLD or None)
+        return self._looks[key]
+
+
+def theme_of(name: str | None) -> str:
+    """The theme for ``light``, ``dark`` or nothing; then what the terminal says of its background."""
+    if name is None:
+        name = "light" if os.environ.get("COLORFGBG", "").endswith((";15", ";7")) else "dark"
+    return LIGHT if name == "light" else DARK

@@ -214,18 +214,23 @@ def _widths(found: Sequence[Sequence[Item]], channels: Sequence[Channel]) -> tup
 
 def _paint(scope: _Scope, canvas: Canvas) -> None:
     """Draw all edges: the vertical parts own their cells, foreign edges pass beneath them."""
+    hops = list(_hops(scope))
+    for net, left, right in hops:
+        for x, y, mask in trace(_corners(scope, net, left, right)):
+            if mask & (UP | DOWN):
+                scope.owners[x, y] = net
+    for net, left, right in hops:
+        _paint_hop(scope, canvas, net, left, right)
+
+
+def _hops(scope: _Scope) -> Iterator[tuple[Net, Item, Item]]:
+    """Each net's lines, as pairs that they lead between: every source with the first target, and the other way round."""
     for one in scope.channels:
         for net in one.nets:
-            hops = [(left, net.targets[0]) for left in net.sources] + [(net.sources[0], right) for right in net.targets]
-            for left, right in hops:
-                for x, y, mask in trace(_corners(scope, net, left, right)):
-                    if mask & (UP | DOWN):
-                        scope.owners[x, y] = net
-    for one in scope.channels:
-        for net in one.nets:
-            hops = [(left, net.targets[0]) for left in net.sources] + [(net.sources[0], right) for right in net.targets]
-            for left, right in dict.fromkeys(hops):
-                _paint_hop(scope, canvas, net, left, right)
+            pairs = [(left, net.targets[0]) for left in net.sources] + [
+                (net.sources[0], right) for right in net.targets
+            ]
+            yield from ((net, left, right) for left, right in dict.fromkeys(pairs))
 
 
 def _paint_hop(scope: _Scope, canvas: Canvas, net: Net, left: Item, right: Item) -> None:

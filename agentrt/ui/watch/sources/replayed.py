@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from agentrt.events import Event
 from agentrt.store.rows import StepStory
 from agentrt.types import StepId
 from agentrt.ui.watch.sources.base import LogLine, RunSource, RunState
 
+Steering: TypeAlias = Literal["pause", "faster", "slower", "back", "on"]
+
 SPEEDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
+
+_PAGE: Final = 2_000
+"""Events told at once."""
 
 
 class Replayed:
@@ -41,6 +46,11 @@ class Replayed:
     def end(self) -> float:
         """How long the run took, in seconds."""
         return max((getattr(event, "at", 0.0) for event in self._events[-1:]), default=0.0)
+
+    @property
+    def told(self) -> str:
+        """How it stands, in a few signs: ``▶ replay 2x 3.5/10.0 s``."""
+        return f"{'‖' if self.paused else '▶'} replay {self.speed:g}x {self.now:.1f}/{self.end:.1f} s"
 
     async def look(self) -> RunState:
         """See ``RunSource``."""
@@ -91,6 +101,20 @@ class Replayed:
         nearest = min(range(len(SPEEDS)), key=lambda index: abs(SPEEDS[index] - self.speed))
         self.speed = SPEEDS[max(0, min(len(SPEEDS) - 1, nearest + steps))]
 
+    def steer(self, what: Steering) -> None:
+        """Do what a key asks for; ``back`` and ``on`` are a twentieth of it all."""
+        match what:
+            case "pause":
+                self.pause()
+            case "faster":
+                self.faster(1)
+            case "slower":
+                self.faster(-1)
+            case "back":
+                self.jump(self.now - self.end / 20)
+            case "on":
+                self.jump(self.now + self.end / 20)
+
     def jump(self, at: float) -> None:
         """Show that moment, in seconds since the run began."""
         self._tick()
@@ -104,9 +128,6 @@ class Replayed:
         if not self.paused:
             self._shown = min(self.end, self._shown + (now - self._last) * self.speed) if self._events else 0.0
         self._last = now
-
-
-_PAGE: Final = 2_000
 
 
 def _at(event: Event) -> float:
