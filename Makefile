@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-ui test soak check lint types layers format pictures clean help setup setup-dev
+.PHONY: demo demo-ui test soak bench-swe check lint types layers format pictures clean help setup setup-dev
 
 demo: setup  ## run the main job: an example program on the embedded engine
 	@$(BIN)/agentrt run examples/report.py
@@ -17,6 +17,10 @@ test: setup-dev lint types layers  ## pass all checks and all tests, the real en
 
 soak: setup-dev  ## the long tests: crashes, faults and edits by the hundred; about half an hour
 	@$(BIN)/python -m pytest -m soak --timeout 3600
+
+bench-swe: setup  ## SWE-bench checks itself: every reference patch resolves, no empty one does; half an hour or more
+	@$(BIN)/agentrt bench swebench --gold --at-once 2
+	@$(BIN)/agentrt bench swebench --empty --at-once 2
 
 check: setup-dev lint types layers  ## the checks alone
 

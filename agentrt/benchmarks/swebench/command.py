@@ -46,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"mirrors of the repositories, as FOLDER/owner__name.git and the like ({REPOS_VARIABLE}; else they are "
         f"cloned once from GitHub)",
     )
+    what(
+        "--containers",
+        nargs="?",
+        const="docker",
+        metavar="COMMAND",
+        help="grade in the official images with Docker, or with what has its command line; with --gold or --empty "
+        "instances of all repositories (work trees, as above)",
+    )
     who = parser.add_mutually_exclusive_group()
     who.add_argument(
         "--agent",
@@ -84,7 +92,7 @@ async def _run(options: argparse.Namespace) -> int:
     asks = not (options.gold or options.empty)
     async with opened(options, "swebench", await asyncio.to_thread(_told, options, file), asks=asks) as bench:
         progress = progress_for()
-        async with shop(bench, file, options.repos or PROVEN, _mirrors(options), progress) as here:
+        async with shop(bench, file, _repos(options), _mirrors(options), options.containers, progress) as here:
             progress.close()
             entries = [one.entry for one in here.instances.values()]
             outcomes = await bench.run(entries, _program(options, here, _effort(options, _window(bench))))
@@ -123,6 +131,13 @@ def _effort(options: argparse.Namespace, window: int) -> Effort:
         seed=options.seed,
         temperature=options.temperature,
     )
+
+
+def _repos(options: argparse.Namespace) -> Sequence[str] | None:
+    """Whose instances are run; ``None`` for all. Agents work in work trees, so only where those are proven."""
+    everywhere = options.containers and (options.gold or options.empty)
+    named: Sequence[str] | None = options.repos
+    return named or (None if everywhere else PROVEN)
 
 
 def _checked(options: argparse.Namespace, verdicts: Sequence[Verdict]) -> int:

@@ -64,15 +64,27 @@ class Instance:
         """
         lines = self.script.split("\n")
         first = next((n for n, line in enumerate(lines) if line.startswith(f"git checkout {self.base} ")), None)
-        last = next((n for n, line in enumerate(lines) if END in line), None)
-        if first is None or last is None:
+        if first is None:
             raise ConfigError(
-                f"instance {self.id!r}: its eval_script has no `git checkout {self.base[:12]}` or no line with "
-                f"{END!r}; run it in a container"
+                f"instance {self.id!r}: its eval_script has no `git checkout {self.base[:12]}`; run it in a container"
             )
-        head = ["exec 2>&1", f"cd {shlex.quote(tree)}", *(_APPLYING if patched else ())]
-        tail = ["tested=$?", lines[last], 'echo ">>>>> Test Exit Code: $tested"']
-        return "\n".join([*head, "set -uxo pipefail", *lines[first:last], *tail]) + "\n"
+        taking = [f"cat > {_PATCH}", *_applying(_PATCH)] if patched else []
+        head = ["exec 2>&1", f"cd {shlex.quote(tree)}", *taking, "set -uxo pipefail"]
+        return "\n".join([*head, *self._recorded(lines[first:], after=False)]) + "\n"
+
+    def contained(self, given: str, *, patched: bool) -> str:
+        """The whole official script, for a container of the official image that finds the patch in folder ``given``."""
+        lines = self.script.split("\n")
+        taking = _applying(f"{given}/candidate.patch") if patched else []
+        return "\n".join(["exec 2>&1", "cd /testbed", *taking, *self._recorded(lines, after=True)]) + "\n"
+
+    def _recorded(self, lines: list[str], *, after: bool) -> list[str]:
+        """The lines with the exit status of the tests told, with or without what comes after the tests."""
+        last = next((n for n, line in enumerate(lines) if END in line), None)
+        if last is None:
+            raise ConfigError(f"instance {self.id!r}: its eval_script has no line with {END!r}")
+        told = ["tested=$?", lines[last], 'echo ">>>>> Test Exit Code: $tested"']
+        return [*lines[:last], *told, *(lines[last + 1 :] if after else ())]
 
 
 _PATCH: Final = "/tmp/candidate.patch"  # noqa: S108 - inside the sandbox, where it is private
@@ -84,13 +96,15 @@ _ATTEMPTS: Final = (
 )
 """How the official harness tries to apply a patch, each time on a clean tree."""
 
-_APPLYING: Final = (
-    f"cat > {_PATCH}",
-    "fresh() { git checkout -q HEAD -- . ; git clean -fdq; }",
-    " || ".join(f"{{ fresh; {one} {_PATCH}; }}" for one in _ATTEMPTS) + f" || git apply --check --reverse {_PATCH} "
-    "|| { echo '>>>>> Patch Apply Failed'; exit 0; }",
-    "echo '>>>>> Applied Patch'",
-)
+
+def _applying(patch: str) -> list[str]:
+    """Lines that apply the patch in that file, or end the script as the official harness ends."""
+    tries = " || ".join(f"{{ fresh; {one} {patch}; }}" for one in _ATTEMPTS)
+    return [
+        "fresh() { git checkout -q HEAD -- . ; git clean -fdq; }",
+        f"{tries} || git apply --check --reverse {patch} || {{ echo '>>>>> Patch Apply Failed'; exit 0; }}",
+        "echo '>>>>> Applied Patch'",
+    ]
 
 
 def chosen(instances: Iterable[Instance], repos: Iterable[str] | None) -> list[Instance]:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from agentrt.benchmarks.harness.entries import Outcome, Verdict
 from agentrt.benchmarks.harness.options import Bench
-from agentrt.benchmarks.swebench.evaluate import Evaluator
+from agentrt.benchmarks.swebench.containers import Containers
+from agentrt.benchmarks.swebench.evaluate import Evaluator, Way
 from agentrt.benchmarks.swebench.instances import Instance, chosen
 from agentrt.benchmarks.swebench.local import Local
 from agentrt.benchmarks.swebench.mirrors import Mirrors
@@ -60,9 +61,15 @@ class Shop:
 
 @asynccontextmanager
 async def shop(
-    bench: Bench, dataset: Path, repos: Sequence[str], mirrors: Sequence[Path], progress: Progress | None = None
+    bench: Bench,
+    dataset: Path,
+    repos: Sequence[str] | None,
+    mirrors: Sequence[Path],
+    containers: str | None = None,
+    progress: Progress | None = None,
 ) -> AsyncIterator[Shop]:
-    """Everything for instances of ``repos`` without containers; ``mirrors`` are folders of mirrors.
+    """Everything for instances of ``repos``, all with ``None``; ``mirrors`` are folders of mirrors. Candidates are
+    tested in work trees, or with the container engine that ``containers`` names.
 
     Raises ``SetupError`` for what cannot be installed, ``ConfigError`` for a file that is no dataset.
     """
@@ -70,4 +77,8 @@ async def shop(
     async with official(folder / "official.log", progress) as package:
         instances = {one.id: one for one in chosen(await package.instances(dataset), repos)}
         local = Local(folder / "places", package, Mirrors(mirrors, progress=progress))
-        yield Shop(folder, instances, local, Evaluator(folder / "evaluations", local, package, time.monotonic))
+        way: Way = local
+        if containers is not None:
+            way = engine = Containers(folder / "containers", containers)
+            await engine.check()
+        yield Shop(folder, instances, local, Evaluator(folder / "evaluations", way, package, time.monotonic))
