@@ -8,7 +8,8 @@ import pytest
 
 from agentrt.events import GraphChange, GraphEdited, RunResumed, StepAdded
 from agentrt.types import StepId
-from agentrt.ui.folds.folding import LIMIT, MOST, WINDOW, FoldEdge, Folding
+from agentrt.ui.folds.folded import WINDOW, FoldEdge
+from agentrt.ui.folds.folding import LIMIT, MOST, Folding
 from tests.ui.conftest import RUN, Story
 
 

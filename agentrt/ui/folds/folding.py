@@ -18,8 +18,6 @@ from agentrt.ui.folds.changes import Changes
 from agentrt.ui.folds.folded import WINDOW, Choices, Folded, FoldEdge, FoldNode, Rung
 from agentrt.ui.model import RunView
 
-__all__ = ["LIMIT", "MOST", "RUNGS", "WINDOW", "FoldEdge", "FoldNode", "Folding", "Rung"]
-
 MOST: Final = 60
 """How many nodes a drawing has by itself."""
 

@@ -46,7 +46,7 @@ def figure(title: str, curves: Sequence[Curve], end: float, *, stacked: bool = F
     picture = _Picture(max(end, 1e-3), most)
     parts = [*picture.grid(), *(picture.area(one) if stacked else picture.stroke(one) for one in reversed(shown))]
     keys = "".join(_key(number, curve, stacked=stacked) for number, curve in enumerate(curves))
-    last = ", ".join(f"{curve.name} {short(curve.points[-1][1])}" for curve in curves if curve.points)
+    last = ", ".join(f"{curve.name} {rounded(curve.points[-1][1])}" for curve in curves if curve.points)
     return (
         f'<figure><figcaption><b>{line(title)}</b> <span class="soft">at the end: {line(last)}</span></figcaption>'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + 18}" role="img" aria-label="{line(title)}">{"".join(parts)}{keys}</svg>'
@@ -80,7 +80,7 @@ class _Picture:
         for number in range(int(self._most / step) + 1):
             y = low - number * step * self._y
             yield f'<line class="g-grid" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - 12}" y2="{y:.1f}"/>'
-            word = short(number * step)
+            word = rounded(number * step)
             yield f'<text class="g-small" x="{_LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{word}</text>'
 
     def stroke(self, curve: Curve) -> str:
@@ -127,7 +127,7 @@ def round_up(value: float) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9))
 
 
-def short(value: float) -> str:
+def rounded(value: float) -> str:
     """``950``, ``1.2k``, ``34k``, ``5.6M``; below 10 with what it has behind the point."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:

@@ -9,12 +9,10 @@ from typing import Final
 from agentrt.graph.render.model import Drawing, DrawnEdge, DrawnNode
 from agentrt.graph.template import EdgeKind
 from agentrt.types import StepStatus
-from agentrt.ui.folds.folding import Folding, FoldNode
+from agentrt.ui.folds.folded import FoldNode
+from agentrt.ui.folds.folding import MOST, Folding
 from agentrt.ui.model import RunView, StepView
 from agentrt.ui.words import called, cut, duration
-
-MOST_STEPS: Final = 60
-"""Steps up to which each is a box of its own."""
 
 _TOLD: Final[tuple[StepStatus, ...]] = ("running", "failed", "cancelled", "skipped", "pending")
 _LONGEST: Final = 120
@@ -25,7 +23,7 @@ Edge = tuple[str, str, EdgeKind]
 
 def drawing_of(view: RunView, now: float) -> Drawing:
     """The run's graph."""
-    few = view.total <= MOST_STEPS
+    few = view.total <= MOST
     nodes, edges = _steps(view, now) if few else _folded(view, now)
     title = cut(called(view.program, view.inputs), _LONGEST, "…")
     subtitle = "" if few else f"{view.total:,} steps"

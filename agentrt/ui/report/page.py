@@ -14,12 +14,13 @@ from agentrt import __version__
 from agentrt.graph.render.svg import to_svg
 from agentrt.types import StepId
 from agentrt.ui.drawing.glyphs import STATUS_GLYPH, STATUS_LOOK
+from agentrt.ui.folds.folding import MOST
 from agentrt.ui.folds.stories import plain_text
 from agentrt.ui.folds.timeline import slowest, summary
 from agentrt.ui.model import StepView
 from agentrt.ui.report import charts, gantt
 from agentrt.ui.report.escaping import html, line
-from agentrt.ui.report.graph import MOST_STEPS, drawing_of
+from agentrt.ui.report.graph import drawing_of
 from agentrt.ui.report.kv import kv_html
 from agentrt.ui.report.reading import Report
 from agentrt.ui.report.steps import HEADS, Cutter, lines, state_of
@@ -121,7 +122,7 @@ def _graph(report: Report) -> Iterator[str]:
         yield '<h2 id="graph">Graph</h2><p>No step was called.</p>\n'
         return
     yield '<h2 id="graph">Graph</h2>\n'
-    if report.view.total > MOST_STEPS:
+    if report.view.total > MOST:
         yield f'<p class="soft">{report.view.total:,} steps; many are drawn as one.</p>\n'
     yield f'<div class="picture">{to_svg(drawing_of(report.view, report.now))}</div>\n'
 

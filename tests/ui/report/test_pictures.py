@@ -9,10 +9,11 @@ import pytest
 from agentrt.events import RunEnded, StepAdded
 from agentrt.graph.render.svg import to_svg
 from agentrt.types import StepId
-from agentrt.ui.report.charts import Curve, figure, round_up, short
+from agentrt.ui.folds.folding import MOST
+from agentrt.ui.report.charts import Curve, figure, round_up, rounded
 from agentrt.ui.report.escaping import html, line, shown
 from agentrt.ui.report.gantt import MOST_ROWS, Gantt
-from agentrt.ui.report.graph import MOST_STEPS, acyclic, drawing_of
+from agentrt.ui.report.graph import acyclic, drawing_of
 from agentrt.ui.report.picture import picture_of
 from tests.ui.report.conftest import HOSTILE, HOSTILE_NAME, RUN, a_lot, by_time, ran, report_of
 
@@ -126,7 +127,7 @@ def test_lines_are_bounded() -> None:
     events = [event for n in range(3 * MOST_ROWS) for event in ran(f"name{n}#1", n, n + 1)]
     gantt = Gantt(report_of(events))
     assert (len(gantt.rows), gantt.left_out) == (MOST_ROWS, 2 * MOST_ROWS)
-    assert 3 * MOST_ROWS > MOST_STEPS
+    assert 3 * MOST_ROWS > MOST
 
 
 def test_figures_are_well_formed() -> None:
@@ -144,7 +145,7 @@ def test_figures_are_well_formed() -> None:
 )
 def test_numbers_are_short(value: float, word: str) -> None:
     """Numbers on an axis take few letters."""
-    assert short(value) == word
+    assert rounded(value) == word
 
 
 def test_ticks_are_round() -> None:

@@ -224,7 +224,7 @@ def _paint(scope: _Scope, canvas: Canvas) -> None:
 
 
 def _hops(scope: _Scope) -> Iterator[tuple[Net, Item, Item]]:
-    """Each net's lines, as pairs that they lead between: every source with the first target, and the other way round."""
+    """What each net's lines lead between: every source and the first target, the first source and every target."""
     for one in scope.channels:
         for net in one.nets:
             pairs = [(left, net.targets[0]) for left in net.sources] + [

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from agentrt.graph.render.terminal import CellPlace
 from agentrt.types import StepId
-from agentrt.ui.folds.folding import FoldNode
+from agentrt.ui.folds.folded import FoldNode
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
 from agentrt.ui.watch.panes.base import Pane
 from agentrt.ui.watch.panes.graph_drawing import GraphDrawing, Room

@@ -14,7 +14,8 @@ from agentrt.types import StepId
 from agentrt.ui.drawing.glyphs import Look
 from agentrt.ui.drawing.pieces import Piece, fitted
 from agentrt.ui.folds.critical import critical_path
-from agentrt.ui.folds.folding import Folding, FoldNode
+from agentrt.ui.folds.folded import FoldNode
+from agentrt.ui.folds.folding import Folding
 from agentrt.ui.model import RunView
 from agentrt.ui.watch.panes.graph_labels import detail, label, name_of, slot
 

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from agentrt.types import StepKind, StepStatus
 from agentrt.ui.drawing.glyphs import KIND_GLYPH, STATUS_GLYPH, STATUS_LOOK, status_look, status_sign
 from agentrt.ui.drawing.pieces import Piece, cut_cells
-from agentrt.ui.folds.folding import FoldNode
+from agentrt.ui.folds.folded import FoldNode
 from agentrt.ui.model import StepView
 from agentrt.ui.words import duration, one_line, share
 
