@@ -104,7 +104,7 @@ async def _export(options: argparse.Namespace) -> None:
         with _written(path) as stream:
             async for piece in pieces:
                 stream.write(piece)
-    print(f"wrote {path} ({_size(path)})", file=sys.stderr)
+    print(f"wrote {path}{_size(path)}", file=sys.stderr)
 
 
 def _by_ending(output: str | None) -> str | None:
@@ -139,22 +139,27 @@ def _path(output: str | None, format_: str, found: _Found, *, force: bool) -> Pa
         return None
     stem = _ODD.sub("_", found.row.id) if found.file is None else found.file.stem
     path = Path(output or f"{stem}{_ENDINGS[format_]}")
-    if path.exists() and not force:
+    if path.is_file() and not force:
         raise ConfigError(f"{str(path)!r} is there already; overwrite it with --force, or choose another --output")
     return path
 
 
 @contextmanager
 def _written(path: Path) -> Iterator[TextIO]:
-    """A file that is there when all of it is, and not before."""
+    """A file that is there when all of it is, and not before; a pipe or a device is written to, and stays one."""
     from agentrt.errors import ConfigError
 
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        if path.exists() and not path.is_file():
+            with path.open("w", encoding="utf-8", newline="\n") as stream:
+                yield stream
+            return
+        file = path.resolve()  # what a link leads to is replaced, the link stays
+        unfinished = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             with unfinished.open("x", encoding="utf-8", newline="\n") as stream:
                 yield stream
-            unfinished.replace(path)
+            unfinished.replace(file)
         finally:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
@@ -170,8 +175,11 @@ def _speak_utf8() -> None:
 
 
 def _size(path: Path) -> str:
+    """How large a file is, in brackets; nothing of what is none."""
+    if not path.is_file():
+        return ""
     size = path.stat().st_size
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+    return f" ({size / 1e6:.1f} MB)" if size >= 1e6 else f" ({size / 1e3:.0f} kB)"
 
 
 # -- formats ---------------------------------------------------------------------------------------------------------

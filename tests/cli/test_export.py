@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,6 +79,29 @@ def test_a_file_that_cannot_be_written(do: Cli, here: Path, run: str) -> None:
     assert refused.code == 2
     assert "'absent/run.html' cannot be written" in refused.complaint
     assert not (here / "absent").exists()
+
+
+def test_a_pipe_stays_a_pipe(do: Cli, here: Path, run: str) -> None:
+    """What is no file is written to, never replaced by one, with `--force` either; a device would be lost."""
+    os.mkfifo(here / "pipe")
+    reader = os.open(here / "pipe", os.O_RDONLY | os.O_NONBLOCK)  # the picture fits into the pipe
+    try:
+        done = do("export", run, "-f", "svg", "-o", "pipe", "--force")
+        assert (done.code, done.err) == (0, "wrote pipe\n")
+        assert (here / "pipe").is_fifo()
+        assert os.read(reader, 1 << 16).startswith(b"<svg")
+    finally:
+        os.close(reader)
+
+
+def test_a_link_stays_a_link(do: Cli, here: Path, run: str) -> None:
+    """The file that it leads to is what is overwritten."""
+    (here / "page.html").write_text("old")
+    (here / "link.html").symlink_to("page.html")
+    assert do("export", run, "-o", "link.html").code != 0
+    assert do("export", run, "-o", "link.html", "--force").code == 0
+    assert (here / "link.html").is_symlink()
+    assert (here / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_standard_output_has_nothing_else(do: Cli, run: str) -> None:
