@@ -103,7 +103,7 @@ class Official:
 
     @classmethod
     def started(cls, environment: Environment, kind: Kind, log: Path) -> Self:
-        """A process; it starts with the first question. ``log`` is where what it prints goes."""
+        """A process, for an ``async with``. ``log`` is the file that has what it prints."""
         root = environment.folder / "root"  # the package makes folders there
         return cls(Grader(environment, _WORKER, log=log, variables={"BFCL_PROJECT_ROOT": str(root)}), kind)
 
@@ -151,10 +151,11 @@ class Official:
         return found
 
     async def __aenter__(self) -> Self:
+        await self._process.__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._process.close()
+    async def __aexit__(self, *exc: object) -> None:
+        await self._process.__aexit__(*exc)
 
 
 def _task(entry: Mapping[str, Any], tools: Sequence[ToolSpec]) -> Task:

@@ -101,8 +101,8 @@ def _key(python: str, requirements: Sequence[str]) -> str:
 class Grader:
     """A process in a grader's environment that calls functions of ``worker`` for us, one after another.
 
-    It starts with the first question, and again when it had to be ended: a worker that keeps state must be told what it
-    needs with each question. ``variables`` are set for it; ``memory`` is the most bytes that one of its processes may
+    It starts with the ``async with`` block or the first question, and again when it had to be ended: a worker that
+    keeps state must be told what it needs with each question. ``variables`` are set for it; ``memory`` is the most bytes that one of its processes may
     take; what it prints goes to the file ``log``. It ends with us, however we end.
     """
 
@@ -189,6 +189,9 @@ class Grader:
             await self._end()
 
     async def __aenter__(self) -> Self:
+        """Start it at once, so that it is ready when the first question comes."""
+        async with self._asking:
+            await self._start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
