@@ -45,6 +45,21 @@ def show_events(options: argparse.Namespace) -> int:
     return with_journal(options, lambda journal: _events(journal, options))
 
 
+def show_recording(options: argparse.Namespace) -> int:
+    """Print the entries in the file of a recording, to its end. Raises ``JournalError`` for a damaged one."""
+    import asyncio
+
+    from agentrt.store.recordings import opened
+
+    async def main() -> int:
+        async with opened(options.run) as (journal, run):
+            row, _ = await run_and_owner(journal, run)
+            await _print_from(journal, row, 0, json_wanted=options.json)
+            return 0
+
+    return asyncio.run(main())
+
+
 async def _events(journal: Journal, options: argparse.Namespace) -> int:
     import asyncio
 

@@ -62,13 +62,15 @@ def _speed(text: str) -> float:
 
 def watch(options: argparse.Namespace) -> int:
     """Open the app, or print lines where there is no terminal. The exit code is 0."""
-    if options.plain or options.json or not _can_draw():
-        return _lines(options)
     from agentrt.store.recordings import is_recording
-    from agentrt.ui.watch.opening import watch_journal, watch_recording
 
     name: str | None = options.run
-    if name is not None and is_recording(name):
+    recorded = name is not None and is_recording(name)
+    if options.plain or options.json or not _can_draw():
+        return _lines(options, recorded)
+    from agentrt.ui.watch.opening import watch_journal, watch_recording
+
+    if name is not None and recorded:
         return watch_recording(name, replay=options.replay, theme=options.theme)
     journal = needed_journal(options)
     return watch_journal(journal, name, readonly=options.readonly, replay=options.replay, theme=options.theme)
@@ -81,8 +83,8 @@ def _can_draw() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def _lines(options: argparse.Namespace) -> int:
-    """The same as ``agentrt runs list``, or ``agentrt runs events --follow``."""
+def _lines(options: argparse.Namespace, recorded: bool) -> int:
+    """The same as ``agentrt runs list``, or ``agentrt runs events --follow``; of a recording all that is in it."""
     from agentrt.cli import runs_events, runs_show
 
     if options.replay is not None:
@@ -90,5 +92,7 @@ def _lines(options: argparse.Namespace) -> int:
     if options.run is None:
         options.status, options.limit = None, 20
         return runs_show.show_list(options)
+    if recorded:
+        return runs_events.show_recording(options)
     options.follow = True
     return runs_events.show_events(options)

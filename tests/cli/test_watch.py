@@ -35,6 +35,16 @@ def test_without_a_terminal_what_happened_is_printed(do: Cli) -> None:
         assert do("watch", "last", *more).out == do("runs", "events", "last", "--follow", *json_too).out != ""
 
 
+def test_without_a_terminal_a_recording_is_printed_too(do: Cli, here: Path) -> None:
+    """It says what the run that was recorded says; a damaged one is named, with the line."""
+    do("run", "report.py", "-i", "topic=otters")
+    do("export", "last", "-o", "sent.jsonl")
+    for json_too in ((), ("--json",)):
+        assert do("watch", "sent.jsonl", *json_too).out == do("runs", "events", "last", *json_too).out != ""
+    (here / "sent.jsonl").write_text("{}\n")
+    assert "sent.jsonl, line 1: expected" in do("watch", "sent.jsonl").err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
