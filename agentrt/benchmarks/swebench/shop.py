@@ -41,7 +41,10 @@ class Shop:
         return await left_in(self.local.where(self.instances[outcome.entry], WORKING))
 
     async def judge(self, bench: Bench, outcomes: Sequence[Outcome], patches: Mapping[str, str]) -> list[Verdict]:
-        """Evaluate what was handed in, as many at once as entries run, and enter the verdicts."""
+        """Evaluate what was handed in, as many at once as entries run, and enter the verdicts.
+
+        Raises ``SetupError`` and ``ConfigError`` when an instance cannot be tested here.
+        """
         gate = asyncio.Semaphore(bench.settings.at_once)
 
         async def one(outcome: Outcome) -> Verdict:
@@ -52,8 +55,11 @@ class Shop:
                 await self.local.where(self.instances[outcome.entry], WORKING).remove()
             return Verdict(outcome.entry, outcome.category, float(found.resolved), found.why)
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(outcome)) for outcome in outcomes]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(outcome)) for outcome in outcomes]
+        except BaseExceptionGroup as found:
+            raise found.exceptions[0] from found  # what stopped the first stopped the others
         verdicts = [task.result() for task in tasks]
         bench.folder.judged(verdicts)
         return verdicts

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from agentrt.benchmarks.swebench.instances import Instance
 from agentrt.benchmarks.swebench.local import Local
@@ -100,39 +100,45 @@ def work_tree(instances: Mapping[str, Instance], local: Local) -> Tool[[str], st
 
 async def _conversations(bench: Workbench, effort: Effort, task: str) -> dict[str, Any]:
     """Talk until it is submitted or the turns are used up; what ``look`` says then."""
-    asked, more = 0, ""
+    left, more, state = effort.turns, "", _NOTHING
     while True:
-        state, asked = await _conversation(bench, effort, task + more, asked)
-        if state["submitted"] or asked >= effort.turns:
+        state, taken = await _conversation(bench, effort, min(effort.together, left), task + more, state)
+        left -= taken
+        if state["submitted"] or left <= 0:
             return state
         more = _handover(state, effort.shown)
 
 
-async def _conversation(bench: Workbench, effort: Effort, said: str, asked: int) -> tuple[dict[str, Any], int]:
-    """One conversation, with a reminder where the model stops too early; the state, and the turns so far.
+_NOTHING: Final[dict[str, Any]] = {"submitted": False, "patch": "", "calls": []}
 
-    Turns are counted from above: a call of the agent takes at least one, and one for each tool that it called.
+
+async def _conversation(
+    bench: Workbench, effort: Effort, turns: int, said: str, before: Mapping[str, Any]
+) -> tuple[dict[str, Any], int]:
+    """One conversation, with reminders where the model stops too early; the state then, and the turns it took.
+
+    How many a conversation took whose window is full is only known by its calls: it counts as half of them at least.
     """
-    agent = _agent(bench, effort, min(effort.together, effort.turns - asked))
-    before = await bench.look()
-    async with agent.session() as chat:
+    async with _agent(bench, effort, turns).session() as chat:
         for attempt in range(_NUDGES + 1):
-            whole = await _asked(chat, said if attempt == 0 else NUDGE)
+            end = await _asked(chat, said if attempt == 0 else NUDGE)
             state = await bench.look()
-            asked += 1 + len(state["calls"]) - len(before["calls"])
-            before = state
-            if not whole or state["submitted"] or asked >= effort.turns:
+            taken = sum(message.role == "assistant" for message in chat.said)
+            if end or state["submitted"] or taken >= turns:
                 break
-    return state, asked
+    calls = len(state["calls"]) - len(before["calls"])
+    return state, {"": max(1, taken), "turns": turns, "window": max(1 + calls, turns // 2)}[end]
 
 
-async def _asked(chat: Session[str], said: str) -> bool:
-    """Whether the model came to an end by itself, and can be asked again in the same conversation."""
+async def _asked(chat: Session[str], said: str) -> Literal["", "turns", "window"]:
+    """Ask; what is used up of the conversation, if anything."""
     try:
         await chat(said)
-    except (TurnLimit, PromptTooLong):
-        return False
-    return True
+    except TurnLimit:
+        return "turns"
+    except PromptTooLong:
+        return "window"
+    return ""
 
 
 def _agent(bench: Workbench, effort: Effort, turns: int) -> Agent[str]:

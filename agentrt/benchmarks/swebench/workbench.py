@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
-import shlex
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -237,11 +237,11 @@ class Workbench:
 
     def _note(self, name: str, what: str, ended: Finished | None = None) -> None:
         """Write down what a call took; of one that runs again, the last time counts."""
-        key = shlex.quote(idempotency_key()).replace("/", "~").strip("'")
-        there = sorted(self._calls.glob("*.json")) if self._calls.is_dir() else []
-        known = next((one for one in there if one.name.partition("-")[2] == f"{key}.json"), None)
-        file = known or self._calls / f"{len(there):05}-{key}.json"
         self._calls.mkdir(exist_ok=True)
+        key = hashlib.sha256(idempotency_key().encode()).hexdigest()[:16]
+        there = sorted(self._calls.glob("*.json"))
+        known = next((one for one in there if one.stem.endswith(key)), None)
+        file = known or self._calls / f"{len(there):05}-{key}.json"
         took = {} if ended is None else {name: getattr(ended, name) for name in _TAKEN}
         part = file.with_suffix(".part")
         part.write_text(json.dumps(asdict(Called(name, shortened(what, 200), **took))))
