@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -31,6 +32,8 @@ ROOM: Final = 1.05
 WINDOW: Final = {"cpu": 8_192, "cuda": 131_072}
 """The engines' context length, unless said otherwise."""
 
+_WIDTH: Final = 110
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a comparison."""
@@ -52,6 +55,7 @@ def hold(options: argparse.Namespace, kind: str, sessions: Sequence[Session]) ->
     Raises ``ConfigError`` for a contestant that cannot replay, ``StartError`` when an engine does not start.
     """
     contestants = _contestants(options)
+    sessions = _named(sessions, options)
     window = options.window or WINDOW[options.device]
     what = wanted(kind, sessions, options, window)
     pool = _pool(what, options)
@@ -114,6 +118,14 @@ def _contestants(options: argparse.Namespace) -> tuple[Contestant, ...]:
     return found
 
 
+def _named(sessions: Sequence[Session], options: argparse.Namespace) -> list[Session]:
+    """Those of ``--ids``, and of them the first ``--limit``. Raises ``ConfigError`` when none is there."""
+    found = [one for one in sessions if not options.ids or one.name in options.ids]
+    if not found:
+        raise ConfigError(f"--ids {','.join(options.ids)}: none of {len(sessions)} chosen sessions is called so")
+    return found[: options.limit or None]
+
+
 def _pool(what: Wanted, options: argparse.Namespace) -> int:
     """Tokens of the pool: by the pressure, but room for the longest context."""
     if options.pressure <= 0 or options.rounds < 1:
@@ -134,16 +146,24 @@ def _model(options: argparse.Namespace) -> str:
 
 
 def _conclude(folders: Mapping[str, Folder], *, as_json: bool) -> int:
-    """Reports of all, and each beside the first."""
-    from rich.console import Console
-
+    """Write the reports of all; print them and each beside the first. 1 when a session did not come to its end."""
     from agentrt.benchmarks.compare.command import drawn
     from agentrt.benchmarks.harness.compare import compared
-    from agentrt.benchmarks.harness.report import conclude
+    from agentrt.benchmarks.harness.report import report
 
-    for folder in folders.values():
-        conclude(folder, as_json=as_json)
-    console = Console(stderr=as_json, highlight=False)
-    for one in compared(list(folders.values())) if len(folders) > 1 else ():
-        console.print(drawn(one))
-    return 0
+    reports = {name: report(folder) for name, folder in folders.items()}
+    for one in reports.values():
+        one.write()
+    beside = compared(list(folders.values())) if len(folders) > 1 else []
+    if as_json:
+        told = {name: {**one.to_json(), "entries": None} for name, one in reports.items()}
+        print(json.dumps({"reports": told, "comparisons": [one.to_json() for one in beside]}, indent=2))
+    else:
+        from rich.console import Console
+
+        for one in reports.values():
+            one.show(as_json=False)
+        console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+        for pair in beside:
+            console.print(drawn(pair))
+    return int(any(one.failures for one in reports.values()))

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentrt.benchmarks.replay import claude
@@ -83,6 +83,7 @@ def test_the_seed_decides_what_prompts_are() -> None:
 
 
 @given(st.floats(1, 40), st.integers(0, 1 << 30))
+@settings(deadline=None)
 def test_scaled_prompts_share_in_proportion(scale: float, seed: int) -> None:
     """Whatever the scale, growth shares all of the prompt before, and each prompt has at least a token more."""
     session = recorded()
@@ -99,6 +100,7 @@ def own(session: Session) -> list[Turn]:
 
 
 @given(st.integers(0, 1 << 30))
+@settings(deadline=None)
 def test_blocks_say_the_same_wherever_a_prompt_goes_on(seed: int) -> None:
     """A prompt made in one piece is the one made in two, at any place and any scale."""
     draw = random.Random(seed)

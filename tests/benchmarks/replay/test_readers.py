@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentrt.benchmarks.replay import blocks, claude, readers
@@ -30,6 +30,7 @@ def numbers(runs: tuple[Run, ...]) -> list[int]:
 
 
 @given(NUMBERS, st.integers(0, 40))
+@settings(deadline=None)
 def test_runs_are_the_numbers_they_were_made_of(some: list[int], count: int) -> None:
     """Runs, the first of them and the rest say what the list and its slices say."""
     runs = runs_of(some)
@@ -40,6 +41,7 @@ def test_runs_are_the_numbers_they_were_made_of(some: list[int], count: int) -> 
 
 
 @given(NUMBERS, NUMBERS, NUMBERS, st.sampled_from([",", ", "]))
+@settings(deadline=None)
 def test_a_prompt_is_read_beside_any_other(same: list[int], old: list[int], new: list[int], comma: str) -> None:
     """What is read of a text does not depend on the prompt before; what both begin with is counted in blocks."""
     first, second = (comma.join(map(str, [*same, *rest])) for rest in (old, new))

@@ -270,6 +270,29 @@ def test_contestants_take_turns_each_in_a_folder_of_its_own(
     assert "of lru's time" in printed.out
 
 
+def test_a_contest_is_told_as_one_json_object(
+    server: ScriptedServer,
+    trace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Reports by contestant and comparisons; `--ids` and `--limit` hold, too."""
+
+    @contextmanager
+    def served(kinds: list[Kind], *_: Any) -> Iterator[dict[str, Emptied]]:
+        with httpx.Client(base_url=server.url, trust_env=False) as client:
+            yield {kind.key: Emptied(server, client) for kind in kinds}
+
+    monkeypatch.setattr(contest, "served", served)
+    some = ("--trace", str(trace), "--kv", "lru,none", "--rounds", "1", "--scale", "1", "--json")
+    assert run(*some, "--out", str(tmp_path / "out"), "--ids", "trace_2,trace_1", "--limit", "1") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["reports"]) == ["lru", "none"]
+    assert [one["pairs"] for one in told["comparisons"]] == [1]
+    assert run(*some, "--out", str(tmp_path / "other"), "--ids", "nobody") == 2
+
+
 def test_a_pool_has_room_for_the_longest_context(trace: Path) -> None:
     """Under high pressure it is no smaller than that, and one that is asked for smaller is refused."""
     assert run("--trace", str(trace), "--kv", "lru,agentrt", "--pool", "500", "--scale", "1") == 2
