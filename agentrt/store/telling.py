@@ -59,13 +59,16 @@ def in_words(entry: Entry, body: Callable[[str], str]) -> str:
 
 def _called(data: Mapping[str, Any]) -> str:
     args, kwargs = data.get("args", ((), {}))
-    given = [readable_text(value) for value in args] + [
-        f"{name}={readable_text(value)}" for name, value in kwargs.items()
-    ]
     kind = data.get("kind", "python")
     after = f", takes {', '.join(data['in'])}" if data.get("in") else ""
     if kind == "llm":  # its arguments are the conversation, which the next line tells
         return f"called as llm step{after}"
+    if kind == "agent":  # its context, by which it is compared, comes first
+        parts = readable(args[1]) if len(args) > 1 else []
+        args = parts if isinstance(parts, list) else [parts]
+    given = [readable_text(value) for value in args] + [
+        f"{name}={readable_text(value)}" for name, value in kwargs.items()
+    ]
     return f"called as {kind} step ({', '.join(given)}){after}"
 
 
@@ -90,9 +93,11 @@ def _ended(data: Mapping[str, Any]) -> str:
 def _result(value: Any) -> str:
     """A result; of a model turn, which holds what was said, what it wishes to call or the value it came to."""
     plain = readable(value)
-    if not isinstance(plain, dict) or plain.keys() != {"more", "value"}:
+    told = next((name for name in ("more", "said") if isinstance(plain, dict) and name in plain), None)
+    if told is None or "value" not in plain or not isinstance(plain[told], list):
         return readable_text(value)
-    wishes = [call for message in plain["more"][-1:] for call in message.get("tool_calls", ())]
+    last = [one for one in plain[told][-1:] if isinstance(one, dict)]
+    wishes = [call for message in last for call in message.get("tool_calls", ())]
     if wishes:
         return "calls " + ", ".join(f"{one['name']} {one['arguments']}" for one in wishes)
     return plain["value"] if isinstance(plain["value"], str) else json.dumps(plain["value"], ensure_ascii=False)

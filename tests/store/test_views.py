@@ -183,6 +183,26 @@ def test_large_texts_are_put_in_their_places() -> None:
             'called as tool step ("a", n=1), takes x#1',
         ),
         ("called", {}, "called as python step ()"),
+        (
+            "called",
+            {"kind": "agent", "args": [[{"$": "shown", "v": "1 messages 0f"}, {"$": "tuple", "v": ["Go on", 3]}], {}]},
+            'called as agent step ("Go on", 3)',
+        ),
+        ("called", {"kind": "agent"}, "called as agent step ()"),
+        ("called", {"kind": "llm", "in": ["x#1"], "args": [["1 messages 0f"], {}]}, "called as llm step, takes x#1"),
+        (
+            "ended",
+            {"status": "done", "value": {"more": [{"role": "user"}, {"role": "assistant"}], "value": "yes"}},
+            "done: yes",
+        ),
+        (
+            "ended",
+            {
+                "status": "done",
+                "value": {"said": [{"tool_calls": [{"name": "see", "arguments": "{}"}]}], "value": None},
+            },
+            "done: calls see {}",
+        ),
         ("begun", None, "begun"),
         ("begun", {"attempt": 2}, "begun, attempt 2"),
         ("asked", {"question": {"text": "Really?"}}, "asks: Really?"),

@@ -34,9 +34,6 @@ Look: TypeAlias = Literal[
 ]
 """The name of a style; the themes say what it looks like."""
 
-LOOKS: Final[frozenset[str]] = frozenset(f"look--{name}" for name in Look.__args__)  # type: ignore[attr-defined]
-"""The component classes of the looks."""
-
 STATUS_GLYPH: Final[dict[str, str]] = {
     "done": "✓",
     "failed": "✗",

@@ -53,7 +53,7 @@ ModalScreen { background: $background 60%; }
 .tab { width: auto; padding: 0 1; color: $text-muted; }
 .tab:hover { background: $surface; }
 .tab.shown { background: $background; color: $foreground; text-style: bold; }
-#mark { width: 1fr; text-align: right; padding: 0 1; color: $look-warning; }
+#mark { width: 1fr; text-align: right; padding: 0 1; color: $warning; }
 Pane { background: $background; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1;
        scrollbar-gutter: stable; }
 Pane:focus { background-tint: $foreground 3%; }

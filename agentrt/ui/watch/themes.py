@@ -7,6 +7,7 @@ are darker.
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import Final
 
 from rich.style import Style
@@ -45,9 +46,12 @@ _COLORS: Final[dict[Look, tuple[str, str]]] = {  # on dark, on light
 BOLD: Final[frozenset[Look]] = frozenset({"failed", "strong", "critical", "asking", "role"})
 
 
-def variables(*, dark: bool) -> dict[str, str]:
-    """The colours of the looks, by the names that stylesheets use."""
-    return {f"look-{name}": pair[not dark] for name, pair in _COLORS.items()}
+@lru_cache
+def style_of(name: Look, *, dark: bool) -> Style:
+    """A look on a dark page, or on a light one; without a background of its own."""
+    if name == "cursor":
+        return Style(reverse=True)
+    return Style(color=_COLORS[name][not dark], bold=name in BOLD or None)
 
 
 THEMES: Final = (
@@ -64,7 +68,6 @@ THEMES: Final = (
         surface="#161c22",
         panel="#1e262e",
         dark=True,
-        variables=variables(dark=True),
     ),
     Theme(
         name=LIGHT,
@@ -79,41 +82,22 @@ THEMES: Final = (
         surface="#f4f6f8",
         panel="#e6eaee",
         dark=False,
-        variables=variables(dark=False),
     ),
 )
 
 
-def css() -> str:
-    """The rules of the looks, for the app."""
-    rules = [
-        f".look--{name} {{ color: $look-{name};{' text-style: bold;' if name in BOLD else ''} }}" for name in _COLORS
-    ]
-    return "\n".join([*rules, ".look--cursor { text-style: reverse; }"])
-
-
 class ThemedApp(App[int]):
     """Gives looks in the present theme: the light one, the dark one, or one of Textual's own."""
-
-    CSS = css()
 
     def __init__(self, theme: str) -> None:
         super().__init__()
         for known in THEMES:
             self.register_theme(known)
         self.theme = theme
-        self._looks: dict[tuple[str, str], Style] = {}
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The looks in themes that are not ours."""
-        return variables(dark=self.current_theme.dark)
 
     def look(self, name: Look) -> Style:
         """A look in the present theme."""
-        key = (self.theme, name)
-        if key not in self._looks:
-            self._looks[key] = Style(color=self.theme_variables[f"look-{name}"], bold=name in BOLD or None)
-        return self._looks[key]
+        return style_of(name, dark=self.current_theme.dark)
 
 
 def theme_of(name: str | None) -> str:

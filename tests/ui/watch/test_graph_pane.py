@@ -22,7 +22,7 @@ from tests.ui.watch.silent import SilentSource
 class Graph(App[None]):
     """An app of one pane, which notes what it is told."""
 
-    CSS = "GraphPane { height: 1fr; scrollbar-size: 1 1; } .look--cursor { text-style: reverse; }"
+    CSS = "GraphPane { height: 1fr; scrollbar-size: 1 1; }"
 
     def __init__(self, story: Story, now: float, live: bool) -> None:
         super().__init__()

@@ -34,7 +34,7 @@ from agentrt.ui.watch.panes.text_lines import Layout, Line, breaks, find
 from agentrt.ui.watch.screens.step import FINISHED_S, OPEN_S, PartTab, Rereading, StepScreen
 from agentrt.ui.watch.sources.base import RunState
 from agentrt.ui.watch.sources.journal import JournalRun
-from agentrt.ui.watch.themes import DARK, LIGHT, THEMES, css, variables
+from agentrt.ui.watch.themes import DARK, LIGHT, THEMES
 from agentrt.ui.watch.watched import Watched
 from agentrt.ui.words import clean, lines_of
 from tests.ui.conftest import RUN, Story
@@ -64,8 +64,6 @@ class Telling(SilentSource):
 class Alone(App[None]):
     """Only the screen: what it asks of the app is noted."""
 
-    CSS = css()
-
     def __init__(self, watched: Watched, step: str, *, clock: Callable[[], float], theme: str = DARK) -> None:
         super().__init__()
         for one in THEMES:
@@ -77,9 +75,6 @@ class Alone(App[None]):
         self.left = 0
         self.step = StepScreen(StepId(step), clock=clock)
         self.copied = ""
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return variables(dark=self.current_theme.dark)
 
     async def on_mount(self) -> None:
         await self.push_screen(self.step)

@@ -12,14 +12,14 @@ from textual.geometry import Offset, Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from agentrt.ui.drawing.glyphs import LOOKS, Look
+from agentrt.ui.drawing.glyphs import Look
+from agentrt.ui.watch.themes import style_of
 from agentrt.ui.watch.watched import Watched
 
 
 class Pane(ScrollView, can_focus=True):
     """A part of a screen that scrolls. A subclass says in ``show`` how large it is, and draws a line in ``line``."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(LOOKS)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("h,left", "scroll_left", "left", show=False),
         Binding("j,down", "scroll_down", "down", show=False),
@@ -48,7 +48,7 @@ class Pane(ScrollView, can_focus=True):
 
     def look(self, name: Look) -> Style:
         """A look in the present theme, without a background of its own."""
-        return self.get_component_rich_style(f"look--{name}", partial=True)
+        return style_of(name, dark=self.app.current_theme.dark)
 
     def resize_to(self, width: int, height: int) -> None:
         """What there is to draw takes so many columns and lines."""
@@ -64,6 +64,12 @@ class Pane(ScrollView, can_focus=True):
         changed = [y for y, strip in self._coming.items() if strip != self._on_screen.get(y)]
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    def notify_style_update(self) -> None:
+        """The theme is another, or the focus: what is on the screen counts for nothing."""
+        super().notify_style_update()
+        self._on_screen.clear()
+        self._coming.clear()
 
     def strip(self, y: int, base: Style) -> Strip:
         """The visible line ``y`` on the pane's own colours."""

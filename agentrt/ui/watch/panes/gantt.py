@@ -153,7 +153,7 @@ class GanttPane(Pane):
     def on_click(self, event: events.Click) -> None:
         """Select the row under the pointer; open it with the second click."""
         number = event.y + self.scroll_offset.y - _HEAD
-        if _HEAD <= event.y < self.size.height - _FOOT and 0 <= number < len(self._rows):
+        if _HEAD <= event.y < self.room.height - _FOOT and 0 <= number < len(self._rows):
             self._choose(number)
             if event.chain == 2:
                 self.action_open()
@@ -168,7 +168,7 @@ class GanttPane(Pane):
         self.redraw()
 
     def _reveal(self, at: int | None) -> None:
-        room = max(1, self.size.height - _HEAD - _FOOT)
+        room = max(1, self.room.height - _HEAD - _FOOT)
         top = self.scroll_offset.y
         if at is not None and not top <= at < top + room:
             self.scroll_to(y=at if at < top else at - room + 1, animate=False)
@@ -190,7 +190,7 @@ class GanttPane(Pane):
         return Strip(segments).crop_extend(0, self.room.width, base)
 
     def _text(self, y: int) -> Text:
-        drawing, below = self._drawing, self.size.height - y
+        drawing, below = self._drawing, self.room.height - y
         if drawing is None:
             return Text()
         if y < _HEAD:

@@ -46,8 +46,8 @@ class Listing(Pane):
         """See ``Pane``."""
         row = self.row(number)
         if number == self.cursor and self.has_focus:
+            row = Text(row.plain, self.look("cursor"), no_wrap=True)  # in one colour: the rest would be a patchwork
             row.pad_right(max(0, self.room.width - row.cell_len))
-            row.stylize(self.look("cursor"))
         return row
 
     def fill(self, rows: int) -> None:
@@ -62,7 +62,7 @@ class Listing(Pane):
 
     def action_page(self, by: int) -> None:
         """Move the cursor by what is visible."""
-        self._to(self.cursor + by * max(1, self.size.height - 1))
+        self._to(self.cursor + by * max(1, self.room.height - 1))
 
     def action_open(self) -> None:
         """Open the row under the cursor."""
@@ -90,7 +90,7 @@ class Listing(Pane):
         if row == self.cursor:
             return
         self.cursor = row
-        top, height = self.scroll_offset.y, max(1, self.size.height)
+        top, height = self.scroll_offset.y, max(1, self.room.height)
         if row < top:
             self.scroll_to(y=row, animate=False)
         elif row >= top + height:

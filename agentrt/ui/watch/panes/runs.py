@@ -81,7 +81,7 @@ class RunsPane(Listing):
         line.append(told, "bold")
         room -= cell_len(told) + 2
         if state.error and room > 6 and not state.live:
-            line.append(f"  {cut_cells(one_line(state.error), room)}", self.look("failed"))
+            line.append(f"  {cut_cells(one_line(state.error), room)}", self.look(status_look(state.status)))
         return line
 
     def _bar(self, run: RunSummary) -> Text:

@@ -105,7 +105,7 @@ class TextPane(Pane):
         """Lay the lines out, up to what is seen when ``top`` is the first row; what is below follows soon."""
         width = self.scrollable_content_region.width - MARGIN if self.wrapped else UNWRAPPED
         self._layout = Layout(self._lines, width)
-        while not self._layout.fill(_AT_ONCE) and len(self._layout.rows) <= top + self.size.height:
+        while not self._layout.fill(_AT_ONCE) and len(self._layout.rows) <= top + self.room.height:
             pass
         self._sized()
 

@@ -62,5 +62,7 @@ class KvScreen(FilterScreen):
             told.append("the run has opened no session")
         if (watched := self.watch_app.watched) is not None and watched.kv.sent:
             told.append(f"{counted(watched.kv.hints, 'hint')} sent" if watched.kv.hints else "no hint was sent")
-        self.query_one("#kv-place", Static).update(Text(f" {' · '.join(told)}", no_wrap=True, overflow="ellipsis"))
-        self.query_one("#kv-head", Static).update(table.head())
+        self.query_one("#kv-place", Static).update(
+            Text(f" {' · '.join(told)}", no_wrap=True, overflow="ellipsis"), layout=False
+        )
+        self.query_one("#kv-head", Static).update(table.head(), layout=False)

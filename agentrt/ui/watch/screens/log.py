@@ -44,7 +44,7 @@ class LogScreen(FilterScreen):
 
     @on(LogPane.Changed)
     def _placed(self) -> None:
-        self.query_one("#log-place", Static).update(self._place())
+        self.query_one("#log-place", Static).update(self._place(), layout=False)
 
     def _place(self) -> Text:
         pane = self.listed
