@@ -17,7 +17,7 @@ import pytest
 
 from agentrt.errors import SandboxError
 from agentrt.executors.sandbox import Sandbox
-from agentrt.testing import Asked, Reply, ScriptedServer, call, say
+from agentrt.testing import Asked, Reply, ScriptedServer, call, refuse, say
 from tests.benchmarks.swebench.tiny import ID, Tiny, tiny
 
 REPO = Path(__file__).parents[3]
@@ -196,14 +196,15 @@ def appears(file: Path, within: float = 60.0) -> None:
         threading.Event().wait(0.02)
 
 
-def test_an_entry_out_of_time_hands_in_what_stands_there(made: Tiny, tmp_path: Path) -> None:
-    """What was changed until then is graded, as if it had been submitted."""
-    model = scripted(call("bash", command=SED), call("bash", command="sleep 600"))
+def test_an_entry_that_fails_hands_in_what_stands_there(made: Tiny, tmp_path: Path) -> None:
+    """What was changed until then is graded, as if it had been submitted; running out of time is no other case."""
+    model = scripted(call("bash", command=SED), refuse(400, "I have had enough."))
     with ScriptedServer.in_thread(model) as server:
-        ended = ran(made, tmp_path / "late", "--engine", server.url, "--timeout", "12")
+        ended = ran(made, tmp_path / "failed", "--engine", server.url)
     assert ended.returncode == 0, ended.stderr
-    assert json.loads((tmp_path / "late" / "results.jsonl").read_text())["status"] == "cancelled"
-    assert verdict(tmp_path / "late")["score"] == 1.0
+    assert json.loads((tmp_path / "failed" / "results.jsonl").read_text())["status"] == "failed"
+    assert verdict(tmp_path / "failed")["score"] == 1.0
+    assert "len(items) - 1" in (tmp_path / "failed" / "predictions.jsonl").read_text()
 
 
 def test_mini_swe_agent_solves_it(made: Tiny, tmp_path: Path) -> None:
