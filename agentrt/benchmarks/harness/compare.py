@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from agentrt.benchmarks.harness.entries import Measures, Outcome
 from agentrt.benchmarks.harness.folder import Folder
-from agentrt.benchmarks.harness.report import Report, report
+from agentrt.benchmarks.harness.report import STRANGE, Report, report
 from agentrt.benchmarks.harness.stats import Interval, Paired, mcnemar, paired, ratio
 from agentrt.benchmarks.harness.words import chance, counted, percent
 from agentrt.errors import ConfigError
@@ -186,6 +186,8 @@ def _warnings(first: Report, second: Report, name: str, other: str) -> Iterator[
     for each, called in ((first, name), (second, other)):
         if each.numbers.others > _NOISY:
             yield f"others took {percent(each.numbers.others)} of the machine while {called} ran: times mean less"
+        if each.numbers.strange > STRANGE:
+            yield f"others asked the engine {percent(each.numbers.strange)} of its prompts while {called} ran"
 
 
 def _machine(found: Report) -> Mapping[str, Any]:

@@ -33,7 +33,8 @@ class Numbers:
     """Times are seconds. ``wall_s`` is how long the folder was worked on, ``own_s`` the CPU time of our process then,
     ``engine_s`` the engine's on this machine, ``others`` the share of the machine that neither had. ``behind`` are
     those of the ``cached`` tokens that came from the tier behind the engine's pool, as a share of all cached ones;
-    ``None`` where the engine does not tell."""
+    ``None`` where the engine does not tell. ``strange`` are the prompt tokens that it counted and that were not ours,
+    as a share of all that it counted."""
 
     statuses: Mapping[str, int]
     entry: Spread
@@ -53,6 +54,7 @@ class Numbers:
     others: float
     steps_a_minute: float
     behind: float | None
+    strange: float
 
     @property
     def cached_share(self) -> float:
@@ -70,6 +72,8 @@ def numbers(outcomes: Sequence[Outcome], sittings: Sequence[Sitting]) -> Numbers
     measures = [one.measures for one in outcomes]
     wall = sum(one.seconds for one in sittings)
     cached = sum(one.kv.get("cached", 0) for one in sittings)
+    counted = sum(one.kv.get("prompt", 0) for one in sittings)
+    prompt = sum(one.prompt for one in measures)
     return Numbers(
         statuses=dict(Counter(one.status for one in outcomes)),
         entry=_spread([one.seconds for one in measures]),
@@ -77,7 +81,7 @@ def numbers(outcomes: Sequence[Outcome], sittings: Sequence[Sitting]) -> Numbers
         steps=sum(one.steps for one in measures),
         turns=sum(one.turns for one in measures),
         tools=sum(one.tools for one in measures),
-        prompt=sum(one.prompt for one in measures),
+        prompt=prompt,
         cached=sum(one.cached for one in measures),
         completion=sum(one.completion for one in measures),
         model_s=sum(one.model_s for one in measures),
@@ -89,6 +93,7 @@ def numbers(outcomes: Sequence[Outcome], sittings: Sequence[Sitting]) -> Numbers
         others=sum(one.others * one.seconds for one in sittings) / wall if wall else 0.0,
         steps_a_minute=60 * sum(one.steps for one in sittings) / wall if wall else 0.0,
         behind=sum(one.kv.get("behind", 0) for one in sittings) / cached if cached else None,
+        strange=max(0.0, 1 - prompt / counted) if counted else 0.0,
     )
 
 

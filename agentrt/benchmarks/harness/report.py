@@ -25,6 +25,9 @@ PAGE: Final = "report.html"
 DATA: Final = "report.json"
 
 _FAILURES: Final = 10
+STRANGE: Final = 0.2
+"""Below this share, prompts that are not counted as ours may be those of turns that were cancelled."""
+
 _WIDTH: Final = 110
 
 
@@ -198,6 +201,10 @@ def _costs(found: Numbers) -> Iterator[Figure]:
     yield Figure("harness cost, at most", percent(found.harness_share), own)
     if found.engine_s:
         yield Figure("engine", f"{span(found.engine_s)} CPU", f"{found.engine_s / found.wall_s:.2f} cores")
+    if found.strange > STRANGE:
+        yield Figure(
+            "others' share of the engine", percent(found.strange), "of the prompt tokens: it was not ours alone"
+        )
     yield Figure(
         "others' share of the machine", percent(found.others), "CPU time that was neither ours nor the engine's"
     )

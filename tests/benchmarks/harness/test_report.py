@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -30,7 +31,7 @@ def made(path: Path) -> Folder:
     ]
     outcomes.append(outcome("e19", 20.0, category="right", status="failed", error=f"ValueError: {EVIL}\nsecond line"))
     points = {one.entry: float(number < 15) for number, one in enumerate(outcomes)}
-    kv = {"prompt": 1000, "cached": 600, "behind": 150}
+    kv = {"prompt": 2000, "cached": 600, "behind": 150}
     sitting = Sitting(0.0, 60.0, own_s=0.6, engine_s=90.0, others=0.05, finished=20, steps=60, kv=kv)
     return folder(path, outcomes, points, sittings=[sitting])
 
@@ -156,6 +157,15 @@ def test_lines_of_a_benchmark_of_its_own_are_in_the_table(tmp_path: Path) -> Non
     found.tell([("peak memory of a tool", "1.2 GB", "p95 0.3 GB")])
     assert "peak memory of a tool" in report(found).text()
     assert "1.2 GB" in report(found).page()
+
+
+def test_an_engine_that_others_ask_too_is_told(tmp_path: Path) -> None:
+    """When it counted more prompts than ours: twice as many, half of them are of others."""
+    found = made(tmp_path)
+    assert "others' share of the engine" not in report(found).text()
+    [sitting] = found.sittings()
+    found.sat([replace(sitting, kv={"prompt": 4000, "cached": 0, "behind": 0})])
+    assert "others' share of the engine │ 50.0%" in re.sub(" +", " ", report(found).text())
 
 
 def test_a_folder_in_which_nothing_is_finished_has_a_report(tmp_path: Path) -> None:
