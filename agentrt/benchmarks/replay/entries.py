@@ -106,7 +106,7 @@ def chosen_sessions(recording: Recording, options: argparse.Namespace) -> list[S
     found = chosen(recording.sessions, options.sessions, options.turns, options.seed)
     if options.open is None:
         return [replace(one, arrives=0.0) for one in found]
-    return arriving(found, options.open, options.seed)
+    return arriving(found, options.open / options.speed, options.seed)  # the speed is of what was recorded
 
 
 def wanted(kind: str, sessions: Sequence[Session], options: argparse.Namespace, window: int) -> Wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -19,6 +20,7 @@ from agentrt.benchmarks.kv.contestants import Engine as Kind
 from agentrt.benchmarks.kv.engines import Served
 from agentrt.benchmarks.replay import contest, readers
 from agentrt.benchmarks.replay.dynamo import journal_records
+from agentrt.benchmarks.replay.entries import chosen_sessions, wanted
 from agentrt.benchmarks.replay.executor import ReplayExecutor
 from agentrt.benchmarks.replay.play import Pace, Played, played
 from agentrt.benchmarks.replay.program import replay
@@ -394,6 +396,15 @@ def test_an_azure_trace_is_replayed_at_random_times(server: ScriptedServer, tmp_
     trace = written(tmp_path / "a.csv", AZURE)
     assert run("--trace", str(trace), "--engine", server.url, "--out", str(tmp_path / "out"), "--open", "20") == 0
     assert len(server.requests) == 2
+
+
+def test_a_rate_is_of_this_clock_whatever_the_speed(tmp_path: Path) -> None:
+    """The speed divides recorded times alone."""
+    recording = readers.read(written(tmp_path / "m.jsonl", MOONCAKE * 50))
+    for speed in (1.0, 1000.0):
+        options = argparse.Namespace(sessions=0, turns=0, seed=1, open=2.0, speed=speed, scale=1.0, max_gap=1.0)
+        what = wanted("mooncake", chosen_sessions(recording, options), options, 0)
+        assert 0.3 < what.entries()[-1].arrives / 99 < 0.7
 
 
 def test_a_contest_needs_engines_of_its_own() -> None:
