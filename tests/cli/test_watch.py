@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, environment
 from tests.cli.journalled import PROGRAMS
 
 Write = Callable[[str, str], Path]
@@ -69,3 +76,25 @@ def test_before_the_first_run_it_says_how_to_make_one(do: Cli) -> None:
     ended = do("watch", "last")
     assert ended.code != 0
     assert "`agentrt run` makes it" in ended.err
+
+
+def test_a_terminal_that_is_gone_ends_it(do: Cli, here: Path) -> None:
+    """Nobody has to send it a signal: drawing for nobody would go on for ever."""
+    do("run", "report.py", "-i", "topic=otters")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    watcher = subprocess.Popen(
+        [sys.executable, "-m", "agentrt", "watch"],
+        cwd=here,
+        env=environment({"TERM": "xterm-256color"}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = b""
+    while b"report" not in seen:
+        seen += os.read(ours, 65536)
+    os.close(ours)
+    assert watcher.wait(60) == 0

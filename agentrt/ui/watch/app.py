@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from importlib import import_module
@@ -66,6 +68,15 @@ def screen_class(name: str) -> type[WatchScreen]:
     module, _, cls = name.partition(":")
     found: type[WatchScreen] = getattr(import_module(f"agentrt.ui.watch.screens.{module}"), cls)
     return found
+
+
+def hung_up() -> bool:
+    """Whether the terminal, or the browser's server, is gone, and has not said so by a signal."""
+    if sys.__stdin__ is None or sys.__stdin__.closed:
+        return True
+    poll = select.poll()
+    poll.register(sys.__stdin__.fileno(), 0)
+    return any(events & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, events in poll.poll(0))
 
 
 class WatchApp(ThemedApp):
@@ -151,6 +162,9 @@ class WatchApp(ThemedApp):
                     return
                 self.trouble = str(error)
             self.paint(soon=more)
+            if not self.is_headless and hung_up():
+                self.exit(0)  # nobody sees it, and drawing for nobody is work all the same
+                return
             live = self.watched is None or self.watched.live
             await self._rest(0.0 if more else LOOK_S if live else REST_S)
 
