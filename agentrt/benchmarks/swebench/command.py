@@ -69,6 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     much("--max-tokens", metavar="N", type=_positive, default=1024, help="tokens of one reply (1024)")
     much("--context", metavar="N", type=_positive, default=0, help="the model's window in tokens (as the engine says)")
     much("--command-timeout", metavar="SECONDS", type=float, default=120.0, help="that one command may take (120)")
+    much(
+        "--tool-use",
+        choices=("auto", "first"),
+        default="auto",
+        help="first: the server makes the model call a tool in the first turn and after a reminder, for small models "
+        "(auto)",
+    )
     much("--temperature", metavar="T", type=float, default=0.0, help="0 takes the likeliest (0)")
     add_shared(parser, name="swebench")
 
@@ -130,6 +137,7 @@ def _effort(options: argparse.Namespace, window: int) -> Effort:
         command_s=options.command_timeout,
         seed=options.seed,
         temperature=options.temperature,
+        tool_use=options.tool_use,
     )
 
 
@@ -155,7 +163,7 @@ def _told(options: argparse.Namespace, dataset: Path) -> dict[str, Any]:
     name = options.dataset if options.dataset in datasets.NAMES else dataset.name
     known = hashlib.sha256(dataset.read_bytes()).hexdigest()[:16]
     told = {"dataset": f"{name} {known}", "repos": list(options.repos or ()), "agent": _who(options)}
-    names = ("turns", "together", "max_tokens", "context", "command_timeout", "temperature")
+    names = ("turns", "together", "max_tokens", "context", "command_timeout", "temperature", "tool_use")
     return told if options.gold or options.empty else told | {one: getattr(options, one) for one in names}
 
 

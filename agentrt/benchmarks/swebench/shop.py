@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -41,11 +42,11 @@ class Shop:
         return await left_in(self.local.where(self.instances[outcome.entry], WORKING))
 
     async def judge(self, bench: Bench, outcomes: Sequence[Outcome], patches: Mapping[str, str]) -> list[Verdict]:
-        """Evaluate what was handed in, as many at once as entries run, and enter the verdicts.
+        """Evaluate what was handed in, as many at once as entries run and cores are there, and enter the verdicts.
 
         Raises ``SetupError`` and ``ConfigError`` when an instance cannot be tested here.
         """
-        gate = asyncio.Semaphore(bench.settings.at_once)
+        gate = asyncio.Semaphore(min(bench.settings.at_once, os.cpu_count() or 1))
 
         async def one(outcome: Outcome) -> Verdict:
             async with gate:

@@ -19,6 +19,7 @@ from agentrt.errors import PromptTooLong, TurnLimit
 from agentrt.sdk.agents import Agent, Session
 from agentrt.sdk.steps import Program, program
 from agentrt.sdk.tools import Tool, tool
+from agentrt.sdk.turns import ToolUse
 
 SYSTEM: Final = """\
 You repair a bug in a Python repository. The repository is the current folder; you have no network and nobody to ask.
@@ -44,7 +45,8 @@ class Effort:
     """How much an agent may do.
 
     ``turns`` model turns in all, ``together`` of them in one conversation, each reply of at most ``reply`` tokens;
-    commands of ``command_s`` seconds. ``window`` is the model's context in tokens.
+    commands of ``command_s`` seconds. ``window`` is the model's context in tokens. With ``tool_use`` as ``"first"`` the
+    model must call a tool in the first turn, and after each reminder.
     """
 
     turns: int = 40
@@ -54,6 +56,7 @@ class Effort:
     command_s: float = 120.0
     seed: int = 0
     temperature: float = 0.0
+    tool_use: ToolUse = "auto"
 
     @property
     def shown(self) -> int:
@@ -148,6 +151,7 @@ def _agent(bench: Workbench, effort: Effort, turns: int) -> Agent[str]:
         tools=bench.tools,
         max_turns=turns,
         parallel_tools=False,
+        tool_use=effort.tool_use,
         max_tokens=effort.tokens,
         temperature=effort.temperature,
         seed=effort.seed,

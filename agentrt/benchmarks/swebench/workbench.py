@@ -7,7 +7,7 @@ import hashlib
 import json
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field
@@ -196,9 +196,16 @@ class Workbench:
             raise ToolError(f"{path} is no UTF-8 text") from None
 
     async def _is_new(self, path: str) -> bool:
+        """Whether there is no such file, but its folder. Raises ``ToolError`` when there is no folder: models imagine
+        paths, and would never learn that they did."""
         box, _ = await self._opened()
+        beneath = self._beneath(path)
         try:
-            await box.read(self._beneath(path))
+            await box.list(str(PurePosixPath(beneath).parent))
+        except (FileNotFoundError, NotADirectoryError):
+            raise ToolError(f"there is no folder for {path}; look with search or bash: ls, or make it") from None
+        try:
+            await box.read(beneath)
         except FileNotFoundError:
             return True
         return False

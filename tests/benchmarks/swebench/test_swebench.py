@@ -108,6 +108,7 @@ SOLVING = scripted(
     call("search", pattern="def last"),
     say('I look at it.\n```json\n{"name": "read", "arguments": {"path": "counting/__init__.py"}}\n```'),
     call("edit", path="counting/__init__.py", old="items[0]]", new="x"),
+    call("edit", path="src/counting.py", old="", new="x"),
     call("edit", path="counting/__init__.py", old="items[len(items)]", new="items[-1]"),
     say("Done, I think."),
     say('<tool_call>\n{"name": "bash", "arguments": {"command": "python -m pytest -q 2>&1 | tail -1"}}\n</tool_call>'),
@@ -129,10 +130,11 @@ def test_an_agent_solves_it(made: Tiny, tmp_path: Path) -> None:
     assert found["submitted"]
     assert "items[-1]" in found["patch"]
     assert "test_mine" not in found["patch"]
-    assert [one["tool"] for one in found["calls"]] == ["search", "read", "edit", "edit", "bash", "bash", "submit"]
+    assert [one["tool"] for one in found["calls"]] == ["search", "read", *["edit"] * 3, "bash", "bash", "submit"]
     assert all(one["peak_memory"] > 0 for one in found["calls"] if one["tool"] == "bash")
     assert "does not stand in counting/__init__.py" in shown[2]
-    assert "1 passed" in shown[4]
+    assert "there is no folder for src/counting.py" in shown[3]
+    assert "1 passed" in shown[5]
     assert len(said) == 2
     assert "no tool" in said[1]
     line = json.loads((tmp_path / "solved" / "predictions.jsonl").read_text())
