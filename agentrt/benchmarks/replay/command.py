@@ -7,7 +7,7 @@ import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from agentrt.errors import ConfigError
 
@@ -77,9 +77,9 @@ async def _replay(options: argparse.Namespace, kind: str, sessions: list[Session
     from agentrt.benchmarks.replay.program import replay
 
     async with opened(options, "replay", own_options(kind, options)) as bench:
-        engine = bench.told["environment"]["engine"]
-        what = wanted(kind, sessions, options, options.window or _window(engine))
-        outcomes = await replace(bench, models={"default": _executor(bench)}).run(what.entries(), replay)
+        executor = _executor(bench)
+        what = wanted(kind, sessions, options, options.window or await _window(bench, executor))
+        outcomes = await replace(bench, models={"default": executor}).run(what.entries(), replay)
         bench.folder.tell(what.figures(outcomes))
         conclude(bench.folder, as_json=options.json)
     return int(any(one.status != "done" for one in outcomes))
@@ -102,8 +102,9 @@ def _executor(bench: Bench) -> ReplayExecutor:
     return ReplayExecutor(engine["url"], model=engine["model"], api_key=key)
 
 
-def _window(engine: dict[str, Any]) -> int:
-    """The longest context that the engine takes; 0 where it does not tell."""
-    length, pool = engine.get("context_length") or 0, engine.get("max_total_num_tokens") or 0
-    known = [one for one in (length, int(pool * _SPARE)) if one]
+async def _window(bench: Bench, executor: ReplayExecutor) -> int:
+    """The longest context that the engine takes, which must fit its pool, too; 0 where it does not tell."""
+    engine = bench.told["environment"]["engine"]
+    pool = int((engine.get("max_total_num_tokens") or 0) * _SPARE)
+    known = [one for one in (await executor.window(), engine.get("context_length") or 0, pool) if one]
     return min(known, default=0)

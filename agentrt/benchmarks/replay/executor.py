@@ -41,6 +41,14 @@ class ReplayExecutor(SGLangExecutor):
         reply = assembler.reply()
         return replace(reply, text=_told(reply, ask, generated).to_text())
 
+    async def window(self) -> int:
+        """The longest sequence that the server takes, as it says itself; 0 when it does not."""
+        answer = await self._server.get("/v1/models")
+        models = answer.get("data") if isinstance(answer, dict) else None
+        first = models[0] if isinstance(models, list) and models else {}
+        length = first.get("max_model_len") if isinstance(first, dict) else None
+        return length if isinstance(length, int) and length > 0 else 0
+
     async def hints(self) -> HintChannel:
         """The way in for hints; fixed prompts are told by their token numbers."""
         if self._channel is None:
