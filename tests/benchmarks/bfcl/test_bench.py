@@ -1,0 +1,162 @@
+"""The benchmark as a command."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentrt.benchmarks.bfcl.official import CATEGORIES
+from agentrt.benchmarks.bfcl.truth import UNACCEPTED
+from agentrt.testing import Asked, Reply, ScriptedServer, calls, refuse, say
+from agentrt.testing.samples import sample
+
+pytestmark = [pytest.mark.usefixtures("official_environment"), pytest.mark.timeout(300)]
+
+ENTRIES = ("simple_python_0", "simple_java_0", "multi_turn_base_0", "multi_turn_miss_func_0", "multi_turn_base_56")
+
+
+async def started(*arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "agentrt", "bench", "bfcl", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+
+
+async def bench(*arguments: str) -> tuple[int, str]:
+    process = await started(*arguments)
+    said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+def asking(server: ScriptedServer, out: Path) -> list[str]:
+    wanted = "simple_python,simple_java,multi_turn_base,multi_turn_miss_func"
+    return ["--engine", server.url, "--out", str(out), "--categories", wanted, "--ids", ",".join(ENTRIES)]
+
+
+def lines(folder: Path, kind: str) -> dict[str, Any]:
+    files = sorted(folder.glob(f"{kind}/*/*/*.json"))
+    return {file.name: [json.loads(line) for line in file.read_text().splitlines()] for file in files}
+
+
+def without_times(found: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    return {
+        name: [{key: value for key, value in line.items() if key != "latency"} for line in some]
+        for name, some in found.items()
+    }
+
+
+def fickle(asked: Asked) -> Reply:
+    """Says, of the same messages, always the same: one or two calls of some tool, none, or one that is not there."""
+    number = int(hashlib.sha256(json.dumps(asked.messages, sort_keys=True).encode()).hexdigest(), 16)
+    if not asked.tools or number % 4 == 0:
+        return say("That is all.")
+    if number % 4 == 1:
+        return calls(("no_such_function", {"a": number % 7}))
+    some = [asked.tools[(number >> shift) % len(asked.tools)]["function"] for shift in (8, 16)]
+    return calls(*((one["name"], sample(one["parameters"])) for one in some[: number % 4 - 1]))
+
+
+async def test_an_endpoint_is_scored(tmp_path: Path) -> None:
+    """Every entry has its verdict; result and score files are where the official command looks; requests have tools."""
+    async with ScriptedServer(fickle, model="my/model") as server:
+        code, said = await bench(*asking(server, tmp_path / "out"))
+    assert code == 0, said
+    assert "of 5 entries" in said
+    found = lines(tmp_path / "out", "result")
+    assert {line["id"] for some in found.values() for line in some} == set(ENTRIES)
+    assert (tmp_path / "out/result/my_model/multi_turn/BFCL_v4_multi_turn_base_result.json").exists()
+    scores = lines(tmp_path / "out", "score")
+    assert sum(some[0]["total_count"] for some in scores.values()) == 5
+    assert all(asked.body["temperature"] == 0 for asked in server.requests)
+    assert {asked.tools[0]["function"]["name"] for asked in server.requests if len(asked.tools) == 1} == {
+        "calculate_triangle_area", "GeometryPresentation_createPresentation",
+    }  # fmt: skip
+
+
+async def test_a_call_that_never_ends_turns_is_stopped(tmp_path: Path) -> None:
+    """A model that goes on calling is asked 21 times in a turn, as the official handlers do, and the entry is wrong."""
+    async with ScriptedServer(lambda asked: calls(("pwd", {}))) as server:
+        code, said = await bench(*asking(server, tmp_path / "out")[:-1], "multi_turn_base_0")
+    assert code == 0, said
+    assert len(server.requests) == 21
+    ((_, wrong),) = lines(tmp_path / "out", "score").values()
+    assert wrong["error"]["error_type"] == "multi_turn:force_terminated"
+
+
+async def test_killed_and_gone_on_with_it_comes_to_the_same(tmp_path: Path) -> None:
+    """Killed twice in the middle, the result and score files are those of an undisturbed run, but for the times; what
+    the model had answered is not asked again."""
+    async with ScriptedServer(fickle) as server:
+        code, said = await bench(*asking(server, tmp_path / "whole"))
+        assert code == 0, said
+    at_once = 2
+    async with ScriptedServer(fickle) as other:
+        for seen in (4, 11):
+            process = await started(*asking(other, tmp_path / "torn"), "--at-once", str(at_once))
+            await other.until(lambda server, seen=seen: len(server.requests) >= seen)
+            process.kill()
+            await process.communicate()
+        code, said = await bench(*asking(other, tmp_path / "torn"), "--at-once", str(at_once))
+        assert code == 0, said
+    assert without_times(lines(tmp_path / "torn", "result")) == without_times(lines(tmp_path / "whole", "result"))
+    assert lines(tmp_path / "torn", "score") == lines(tmp_path / "whole", "score")
+    assert len(other.requests) <= len(server.requests) + 2 * at_once
+
+
+async def test_a_failed_run_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    """A server that refuses one entry's prompt costs that entry only."""
+
+    def picky(asked: Asked) -> Reply:
+        return refuse(400, "no triangles") if "triangle" in asked.last else fickle(asked)
+
+    async with ScriptedServer(picky) as server:
+        code, said = await bench(*asking(server, tmp_path / "out"))
+    assert code == 0, said
+    (line,) = lines(tmp_path / "out", "result")["BFCL_v4_simple_python_result.json"]
+    assert line["result"].startswith("Error during inference: Refused:")
+    (_, wrong) = lines(tmp_path / "out", "score")["BFCL_v4_simple_python_score.json"]
+    assert wrong["error_type"] == "agentrt:run_failed"
+
+
+@pytest.mark.parametrize("kind", [(), ("--prompting",)], ids=["fc", "prompting"])
+async def test_the_benchmark_checks_itself(kind: tuple[str, ...], tmp_path: Path) -> None:
+    """The ground truth of an entry of every category is right, and wrong as soon as one thing of it is."""
+    some = ["--oracle", *kind, "--limit", str(len(CATEGORIES))]
+    code, said = await bench(*some, "--out", str(tmp_path / "truth"))
+    assert code == 0, said
+    assert f"{len(CATEGORIES)} done" in said
+    assert all(some[0]["accuracy"] == 1 for some in lines(tmp_path / "truth", "score").values())
+    code, said = await bench(*some, "--drop", "--out", str(tmp_path / "drop"))
+    assert code == 0, said
+    assert all(some[0]["accuracy"] == 0 for some in lines(tmp_path / "drop", "score").values())
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("drop", [False, True])
+@pytest.mark.parametrize("kind", ["fc", "prompting"])
+async def test_the_benchmark_checks_all_of_itself(kind: str, drop: bool, tmp_path: Path) -> None:
+    """All entries of all categories: right but for those that are known, wrong without exception."""
+    options = [*(["--prompting"] if kind == "prompting" else []), *(["--drop"] if drop else [])]
+    code, said = await bench("--oracle", *options, "--out", str(tmp_path))
+    assert code == 0, said
+    wrong = {one["id"] for some in lines(tmp_path, "score").values() for one in some[1:]}
+    assert wrong == UNACCEPTED[kind] if not drop else len(wrong) == 4441
+
+
+async def test_options_that_make_no_sense_are_refused() -> None:
+    """A category that is not there is told with those that are."""
+    code, said = await bench("--categories", "simple_python,memory_kv")
+    assert code != 0
+    assert "memory_kv: no category; there are simple_python" in said
+    code, said = await bench("--drop")
+    assert code != 0
+    assert "give --oracle with it" in said
