@@ -49,7 +49,9 @@ def share(passed: float, of: int) -> Interval:
     shrink = 1 + _Z**2 / of
     middle = (p + _Z**2 / (2 * of)) / shrink
     half = _Z / shrink * math.sqrt(p * (1 - p) / of + _Z**2 / (4 * of**2))
-    return Interval(p, max(0.0, middle - half), min(1.0, middle + half))
+    return Interval(
+        p, min(p, max(0.0, middle - half)), max(p, min(1.0, middle + half))
+    )  # rounding must not leave p out
 
 
 def mean(values: Sequence[float], seed: int = 0) -> Interval:
