@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentrt.benchmarks.harness.driver import LATE, Settings, run_entries, run_id
@@ -241,6 +241,7 @@ async def test_a_reply_differs_when_the_question_does(tmp_path: Path) -> None:
     assert found.output == "otherother"
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=80), unique=True, max_size=30))
 def test_runs_of_different_entries_have_different_names(ids: list[str]) -> None:
     """Whatever the field calls its entries, their runs' names are short, plain and their own."""

@@ -109,6 +109,7 @@ def test_pairs_must_be_pairs() -> None:
             test([1.0, 2.0], [1.0])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 500), st.integers(1, 500))
 @example(0, 75)  # where rounding once left the share out of its interval
 def test_a_share_lies_in_its_interval(passed: int, more: int) -> None:
@@ -119,6 +120,7 @@ def test_a_share_lies_in_its_interval(passed: int, more: int) -> None:
     assert turned.high == pytest.approx(1 - found.low, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
 def test_mcnemar_does_not_know_which_is_first(pairs: list[tuple[bool, bool]]) -> None:
     """The probability is one, and the same either way round."""
@@ -128,7 +130,7 @@ def test_mcnemar_does_not_know_which_is_first(pairs: list[tuple[bool, bool]]) ->
     assert p == mcnemar(second, first)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=12))
 def test_a_difference_turns_over_with_its_pairs(pairs: list[tuple[float, float]]) -> None:
     """The mean changes its sign, the probability does not, and one sign of all is the least likely of all."""
@@ -140,7 +142,7 @@ def test_a_difference_turns_over_with_its_pairs(pairs: list[tuple[float, float]]
     assert there.difference.low <= there.difference.high
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(times, min_size=1, max_size=12), st.floats(0.1, 10))
 def test_a_constant_factor_is_known_for_sure(first: list[float], factor: float) -> None:
     """Where every pair has one ratio, the interval is that."""
