@@ -91,6 +91,18 @@ async def test_a_call_that_never_ends_turns_is_stopped(tmp_path: Path) -> None:
     assert wrong["error"]["error_type"] == "multi_turn:force_terminated"
 
 
+async def test_calls_that_cannot_be_read_stay_words(tmp_path: Path) -> None:
+    """Arguments that are no JSON end the turn; later requests have them as words, which every server takes."""
+    async with ScriptedServer(lambda asked: calls(("pwd", '{"a'))) as server:
+        code, said = await bench(*asking(server, tmp_path / "out")[:-1], "multi_turn_base_0")
+    assert code == 0, said
+    assert len(server.requests) == 4
+    answers = [one for one in server.requests[-1].messages if one["role"] == "assistant"]
+    assert answers == [{"role": "assistant", "content": 'pwd {"a'}] * 3
+    ((line,),) = lines(tmp_path / "out", "result").values()
+    assert line["result"] == [[[{"pwd": '{"a'}]]] * 4
+
+
 async def test_killed_and_gone_on_with_it_comes_to_the_same(tmp_path: Path) -> None:
     """Killed twice in the middle, the result and score files are those of an undisturbed run, but for the times; what
     the model had answered is not asked again."""
