@@ -102,8 +102,8 @@ class Grader:
     """A process in a grader's environment that calls functions of ``worker`` for us, one after another.
 
     It starts with the ``async with`` block or the first question, and again when it had to be ended: a worker that
-    keeps state must be told what it needs with each question. ``variables`` are set for it; ``memory`` is the most bytes that one of its processes may
-    take; what it prints goes to the file ``log``. It ends with us, however we end.
+    keeps state must be told what it needs with each question. ``variables`` are set for it; ``memory`` is the most
+    bytes that one of its processes may take; what it prints goes to the file ``log``. It ends with us, however we end.
     """
 
     def __init__(
