@@ -6,32 +6,17 @@ import asyncio
 import marshal
 import os
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from agentrt.errors import SandboxError
 from agentrt.executors.sandbox.base import Limits
 from agentrt.executors.sandbox.capture import Capture
+from agentrt.executors.sandbox.keeping import keeper
 
 if TYPE_CHECKING:
     from agentrt.executors.sandbox.inside.supervisor import Report, Spec
-
-_INSIDE = Path(__file__).parent / "inside"
-_BOOT = """
-import sys
-name = "agentrt.executors.sandbox.inside"
-for at, letter in enumerate(name + "."):
-    if letter == ".":
-        module = type(sys)(name[:at])
-        module.__path__ = [sys.argv[1]]
-        sys.modules[name[:at]] = module
-from agentrt.executors.sandbox.inside.supervisor import main
-main(int(sys.argv[2]))
-"""
-"""Imports the supervisor without the packages around it: each call pays for what is imported."""
 
 _LAST_WORDS = 5.0  # seconds that a stream may stay open after everything in the box has ended
 
@@ -41,36 +26,49 @@ async def called(spec: Spec, limits: Limits, stdin: bytes = b"") -> tuple[Report
 
     Raises ``SandboxError`` when the box could not be made. Cancelling ends everything in it first.
     """
+    control, streams = _supervised(piped=bool(stdin))
+    with control:
+        told = asyncio.create_task(_report(control))
+        try:
+            return await _served(control, told, streams, spec, limits, stdin)
+        finally:
+            with suppress(OSError):
+                control.shutdown(socket.SHUT_WR)  # the order to end whatever is left
+            try:
+                await _to_its_end(told)
+            finally:
+                for stream in streams:
+                    if stream is not None:
+                        stream.close()
+
+
+def _supervised(*, piped: bool) -> tuple[socket.socket, list[BinaryIO | None]]:
+    """A supervisor's control socket, and our ends of the box's streams; the first is ``None`` without ``piped``."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    with ours:
-        with theirs:
-            supervisor = await _supervisor(theirs.fileno(), piped=bool(stdin))
-        try:
-            return await _served(supervisor, ours, spec, limits, stdin)
-        finally:
-            ours.close()  # the order to end whatever is left
-            await _to_its_end(supervisor)
-
-
-async def _supervisor(control: int, *, piped: bool) -> asyncio.subprocess.Process:
-    environment = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", "-c", _BOOT, str(_INSIDE), str(control)),
-        stdin=asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        pass_fds=(control,),
-        env=environment,
-        cwd="/",
-        start_new_session=True,
-    )
+    reading, feeding = os.pipe() if piped else (os.open(os.devnull, os.O_RDONLY), None)
+    (out, their_out), (err, their_err) = os.pipe(), os.pipe()
+    handed = (theirs.detach(), reading, their_out, their_err)
+    keeper.supervise(handed[0], handed[1:])
+    for descriptor in handed:
+        os.close(descriptor)
+    return ours, [
+        None if feeding is None else os.fdopen(feeding, "wb", 0),
+        os.fdopen(out, "rb", 0),
+        os.fdopen(err, "rb", 0),
+    ]
 
 
 async def _served(
-    supervisor: asyncio.subprocess.Process, control: socket.socket, spec: Spec, limits: Limits, stdin: bytes
+    control: socket.socket,
+    told: asyncio.Task[Report | None],
+    streams: list[BinaryIO | None],
+    spec: Spec,
+    limits: Limits,
+    stdin: bytes,
 ) -> tuple[Report, Capture, Capture]:
-    out, err = Capture(limits.kept), Capture(limits.kept)
+    feeding, *draining = streams
+    captures = (Capture(limits.kept), Capture(limits.kept))
     words = marshal.dumps(dict(spec))
 
     def too_much() -> None:
@@ -78,18 +76,18 @@ async def _served(
             control.send(b"o")
 
     async with asyncio.TaskGroup() as tasks:
-        streams = [
+        moving = [
             tasks.create_task(_drained(stream, capture, limits.output, too_much))
-            for stream, capture in ((supervisor.stdout, out), (supervisor.stderr, err))
+            for stream, capture in zip(draining, captures, strict=True)
         ]
-        if supervisor.stdin is not None:
-            streams.append(tasks.create_task(_fed(supervisor.stdin, stdin)))
+        moving.append(tasks.create_task(_fed(feeding, stdin)))
         with suppress(ConnectionError):  # then it ended, and says so below
             await asyncio.get_running_loop().sock_sendall(control, len(words).to_bytes(4, "little") + words)
-        report = await _report(control)
-        await asyncio.wait(streams, timeout=_LAST_WORDS)
-        for stream in streams:
-            stream.cancel()
+        report = await asyncio.shield(told)
+        await asyncio.wait(moving, timeout=_LAST_WORDS)
+        for one in moving:
+            one.cancel()
+    out, err = captures
     if report is None:
         raise SandboxError(f"the supervisor of a sandboxed command was ended by something else; {_hint(err)}")
     if "error" in report:
@@ -110,32 +108,50 @@ async def _report(control: socket.socket) -> Report | None:
     return marshal.loads(b"".join(parts)) if parts else None  # noqa: S302  # from the supervisor, never from the box
 
 
-async def _drained(
-    stream: asyncio.StreamReader | None, capture: Capture, most: int, too_much: Callable[[], None]
-) -> None:
+async def _drained(stream: BinaryIO | None, capture: Capture, most: int, too_much: Callable[[], None]) -> None:
     """Read everything, so that the writer is never held up; say once when it is ``too_much``."""
-    while stream is not None and (chunk := await stream.read(1 << 16)):
-        if capture.total <= most < capture.total + len(chunk):
-            too_much()
-        capture.feed(chunk)
+    assert stream is not None
+    reader = asyncio.StreamReader()
+    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stream)
+    try:
+        while chunk := await reader.read(1 << 16):
+            if capture.total <= most < capture.total + len(chunk):
+                too_much()
+            capture.feed(chunk)
+    finally:
+        pipe.close()
 
 
-async def _fed(stream: asyncio.StreamWriter, data: bytes) -> None:
-    with suppress(ConnectionError):  # it need not read what it is given
-        stream.write(data)
-        await stream.drain()
-    stream.close()
-    with suppress(ConnectionError):
-        await stream.wait_closed()
+async def _fed(stream: BinaryIO | None, data: bytes) -> None:
+    """Write everything, as fast as it is read; it need not be."""
+    if stream is None:
+        return
+    os.set_blocking(stream.fileno(), False)
+    left = memoryview(data)
+    with stream, suppress(BrokenPipeError):
+        while left:
+            try:
+                left = left[os.write(stream.fileno(), left) :]
+            except BlockingIOError:
+                await _writable(stream.fileno())
 
 
-async def _to_its_end(supervisor: asyncio.subprocess.Process) -> None:
+async def _writable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_writer(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_writer(descriptor)
+
+
+async def _to_its_end(told: asyncio.Task[Report | None]) -> None:
     """Wait for a supervisor that has been told to end; being cancelled meanwhile does not leave it alone."""
-    waiting = asyncio.ensure_future(supervisor.wait())
     cancelled: asyncio.CancelledError | None = None
-    while not waiting.done():
+    while not told.done():
         try:
-            await asyncio.shield(waiting)
+            await asyncio.shield(told)
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:

@@ -125,12 +125,20 @@ def group_parent() -> str:
 def _makes_groups(path: str) -> bool | None:
     """Whether groups in ``path`` bound memory and processes; ``None`` where none can be made."""
     trial = f"{path}/{PREFIX}{owner()}-0"
+    _take_charge(Path(path))
     try:
         group = Group(trial, numbers(Limits(), 1.0))
     except OSError:
         return None
     group.remove()
     return group.counted
+
+
+def _take_charge(top: Path) -> None:
+    """Switch the controllers on at the root of a hierarchy that nobody manages: a bare machine without systemd."""
+    with suppress(OSError):
+        if not (top / "cgroup.type").exists() and not (top / "cgroup.subtree_control").read_text().strip():
+            (top / "cgroup.subtree_control").write_text("+cpu +memory +pids")
 
 
 def _group_candidates() -> Iterator[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from agentrt.executors.sandbox import MIB, SOUND, Finished, Limits, Sandbox, Way, interpreter_folders, why_not
 
-SMALL = Limits(memory=200 * MIB, processes=40, disk=40 * MIB, files=3000, output=4 * MIB, kept=8192, grace=0.3)
+SMALL = Limits(memory=200 * MIB, processes=40, disk=40 * MIB, files=1500, output=4 * MIB, kept=8192, grace=0.3)
 
 
 @pytest.fixture(params=SOUND)

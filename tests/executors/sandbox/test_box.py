@@ -14,6 +14,7 @@ import pytest
 
 from agentrt.errors import ConfigError, SandboxError, UsageError
 from agentrt.executors.sandbox import SOUND, Limits, Sandbox, Way, interpreter_folders, why_not
+from agentrt.executors.sandbox.inside.processes import children
 from agentrt.executors.sandbox.probing import group_parent
 from tests.executors.sandbox.conftest import SMALL, processes_with, until
 
@@ -176,14 +177,31 @@ async def test_a_killed_supervisor_takes_its_box_along(way: Way, work: Path) -> 
     async with Sandbox(work, ways=(way,)) as box:
         call = asyncio.create_task(box.run("setsid sleep 999.25 & sleep 999.25", timeout=60))
         await until(lambda: len(processes_with("sleep\000999.25")) == 2)
-        children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-        mine = {int(pid) for child in children for pid in child.read_text().split()}
-        for pid in mine & set(processes_with("agentrt.executors.sandbox.inside")):
-            os.kill(pid, signal.SIGKILL)
+        for keeper in set(children(os.getpid())) & set(processes_with("agentrt.executors.sandbox.inside")):
+            for supervisor in children(keeper):
+                os.kill(supervisor, signal.SIGKILL)
         with pytest.raises(SandboxError, match="ended by something else"):
             await call
         await until(lambda: not processes_with("999.25"))
         assert (await box.run("echo on")).out == "on\n"
+
+
+async def test_a_killed_keeper_is_started_anew(box: Sandbox) -> None:
+    """The process that forks supervisors may go at any time: calls that run are not disturbed, the next ones work."""
+    call = asyncio.create_task(box.run("echo up; sleep 555.25 & wait; echo over", timeout=60))
+    await until(lambda: processes_with("sleep\000555.25"))
+    for keeper in set(children(os.getpid())) & set(processes_with("agentrt.executors.sandbox.inside")):
+        os.kill(keeper, signal.SIGKILL)
+    assert (await box.run("echo on")).out == "on\n"
+    for sleeper in processes_with("sleep\000555.25"):
+        os.kill(sleeper, signal.SIGKILL)
+    assert (await call).out == "up\nover\n"
+
+
+async def test_nothing_of_ours_is_open_in_a_box(box: Sandbox) -> None:
+    """A command has its three streams and no other descriptor: not the socket that its supervisor is told by."""
+    assert (await box.run("ls /proc/self/fd")).out.split() == ["0", "1", "2", "3"]  # the last is the folder it reads
+    assert (await box.run("readlink /proc/self/fd/0", stdin=b"x")).out.startswith("pipe:")
 
 
 async def test_the_plain_way_is_used_only_when_it_is_named(work: Path) -> None:

@@ -303,9 +303,9 @@ async def test_nobody_outside_can_be_traced(python: Python) -> None:
     assert done.out == "-1 3\n-1 3\n"  # no such process
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+async def test_the_system_cannot_be_changed(box: Sandbox) -> None:
+    """Mounting, devices, namespaces, settings of the kernel and files of the system are out of reach."""
+    attempts = [
         "mount -t tmpfs none /tmp",
         "mknod disk b 8 0 && cat disk",
         "unshare -Ur true",
@@ -321,12 +321,10 @@ async def test_nobody_outside_can_be_traced(python: Python) -> None:
         "touch /dev/x",
         "hostname other",
         "dmesg",
-    ],
-)
-async def test_the_system_cannot_be_changed(box: Sandbox, text: str) -> None:
-    """Mounting, devices, namespaces, settings of the kernel and files of the system are out of reach."""
-    done = await box.run(text, timeout=30)
-    assert done.code != 0, done
+    ]
+    tried = "\n".join(f"({attempt}) >&2 && echo {attempt!r}" for attempt in attempts)
+    done = await box.run(tried + "\necho tried", timeout=60)
+    assert done.out == "tried\n"
 
 
 async def test_setuid_programs_gain_nothing(box: Sandbox, work: Path) -> None:
@@ -392,7 +390,7 @@ async def test_closed_streams_and_stopped_processes_do_not_hold_us(box: Sandbox)
 
 async def test_a_deep_tree_is_removed(way: Way, work: Path) -> None:
     """Folders nested deeper than a path can say are counted and gone with the box."""
-    code = "import os; os.chdir('/tmp')\nfor _ in range(2500): os.mkdir('d'); os.chdir('d')\nos.chmod('..', 0)"
+    code = "import os; os.chdir('/tmp')\nfor _ in range(100): os.mkdir('d' * 90); os.chdir('d' * 90)\nos.chmod('..', 0)"
     async with Sandbox(work, limits=SMALL, ways=(way,), readonly=interpreter_folders(sys.executable)) as box:
         done = await box.run([sys.executable, "-I", "-c", code], timeout=60)
         assert (done.code, done.killed_by) == (0, ""), done

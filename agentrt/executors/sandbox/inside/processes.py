@@ -13,10 +13,14 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
-def descendants(root: int) -> list[int]:
-    """All processes below ``root``, parents before children."""
-    found, fresh = [], [root]
-    while fresh:
+def descendants(root: int, most: int = 1 << 22) -> list[int]:
+    """All processes below ``root``, parents before children; some of them when they are more than ``most``.
+
+    They may grow faster than one can look.
+    """
+    found: list[int] = []
+    fresh = [root]
+    while fresh and len(found) <= most:
         fresh = [child for parent in fresh for child in children(parent)]
         found += fresh
     return found
