@@ -18,6 +18,7 @@ from agentrt.executors.sandbox.keeping import keeper
 if TYPE_CHECKING:
     from agentrt.executors.sandbox.inside.supervisor import Report, Spec
 
+_ATTEMPTS = 3  # a keeper that is just being ended may take a call with it before anything was begun
 _LAST_WORDS = 5.0  # seconds that a stream may stay open after everything in the box has ended
 
 
@@ -26,6 +27,17 @@ async def called(spec: Spec, limits: Limits, stdin: bytes = b"") -> tuple[Report
 
     Raises ``SandboxError`` when the box could not be made. Cancelling ends everything in it first.
     """
+    for _ in range(_ATTEMPTS):
+        with suppress(_NotBegunError):
+            return await _called(spec, limits, stdin)
+    raise SandboxError("the process that keeps sandboxes was ended by something else, again and again")
+
+
+class _NotBegunError(Exception):
+    """No supervisor has taken the call, so it may be made again."""
+
+
+async def _called(spec: Spec, limits: Limits, stdin: bytes) -> tuple[Report, Capture, Capture]:
     control, streams = _supervised(piped=bool(stdin))
     with control:
         told = asyncio.create_task(_report(control))
@@ -83,10 +95,11 @@ async def _served(
         moving.append(tasks.create_task(_fed(feeding, stdin)))
         with suppress(ConnectionError):  # then it ended, and says so below
             await asyncio.get_running_loop().sock_sendall(control, len(words).to_bytes(4, "little") + words)
-        report = await asyncio.shield(told)
+        await asyncio.wait([told])
         await asyncio.wait(moving, timeout=_LAST_WORDS)
         for one in moving:
             one.cancel()
+    report = told.result()
     out, err = captures
     if report is None:
         raise SandboxError(f"the supervisor of a sandboxed command was ended by something else; {_hint(err)}")
@@ -101,11 +114,15 @@ def _hint(err: Capture) -> str:
 
 
 async def _report(control: socket.socket) -> Report | None:
+    """What the supervisor tells: one byte when it begins, the report at the end; ``None`` when it ended without."""
     parts: list[bytes] = []
     with suppress(ConnectionError):
         while part := await asyncio.get_running_loop().sock_recv(control, 65536):
             parts.append(part)
-    return marshal.loads(b"".join(parts)) if parts else None  # noqa: S302  # from the supervisor, never from the box
+    words = b"".join(parts)
+    if not words:
+        raise _NotBegunError
+    return marshal.loads(words[1:]) if words[1:] else None  # noqa: S302  # from the supervisor, never from the box
 
 
 async def _drained(stream: BinaryIO | None, capture: Capture, most: int, too_much: Callable[[], None]) -> None:
@@ -151,8 +168,9 @@ async def _to_its_end(told: asyncio.Task[Report | None]) -> None:
     cancelled: asyncio.CancelledError | None = None
     while not told.done():
         try:
-            await asyncio.shield(told)
+            await asyncio.wait([told])
         except asyncio.CancelledError as error:
             cancelled = error
+    told.exception()  # looked at here, for a call that nobody waits for any more
     if cancelled is not None:
         raise cancelled

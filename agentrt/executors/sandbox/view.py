@@ -14,6 +14,7 @@ Mount = tuple[str, str, str]
 """Kind, source (for ``tmp`` its size, for ``link`` what it says) and target."""
 
 TMP = Path("/tmp")  # noqa: S108  # the box's own, never the machine's
+VAR_TMP = Path("/var/tmp")  # noqa: S108  # the same as ``TMP``, unless something given lies in it
 
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store")
 SETTINGS = (
@@ -49,7 +50,7 @@ def mounts(
         ("dev", "", "/dev"),
         ("tmp", str(shared_memory), "/dev/shm"),  # noqa: S108
         ("rw", str(tmp), str(TMP)),
-        ("link", "../tmp", "/var/tmp"),  # noqa: S108
+        *(() if any(VAR_TMP in (path, *path.parents) for path, _ in given) else (("link", "../tmp", str(VAR_TMP)),)),
         ("dir", "", "/run"),
         *(("tmp", str(1 << 20), str(top)) for top in between),
         *((kind, str(path), str(path)) for path, kind in given if not (kind == "ro" and _of_system(path))),

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -86,21 +87,22 @@ async def test_folders_for_reading_and_for_writing(way: Way, tmp_path: Path) -> 
     assert (tmp_path / "write" / "new").exists()
 
 
-async def test_a_way_between_in_tmp_cannot_be_bent(way: Way, tmp_path: Path) -> None:
+async def test_a_way_between_in_tmp_cannot_be_bent(way: Way) -> None:
     """What lies between ``/tmp`` and the work folder is the same in the next call, whatever this one does to it."""
-    (tmp_path / "work").mkdir()
-    top = Path("/tmp", tmp_path.resolve().relative_to("/tmp").parts[0])
-    async with Sandbox(tmp_path / "work", ways=(way,)) as box:
-        bent = await box.run(f"cd /tmp; mv {top} /tmp/away; rm -rf {top}; ln -s /usr {top}; echo tried")
-        assert "tried" in bent.out
-        assert (await box.run("pwd; echo x > there")).out == f"{tmp_path.resolve()}/work\n"
-    assert (tmp_path / "work" / "there").exists()
+    with tempfile.TemporaryDirectory(dir="/tmp") as top:
+        work = Path(top, "between", "work")
+        work.mkdir(parents=True)
+        async with Sandbox(work, ways=(way,)) as box:
+            bent = await box.run(f"cd /tmp; mv {top} /tmp/away; rm -rf {top}; ln -s /usr {top}; echo tried")
+            assert "tried" in bent.out
+            assert (await box.run("pwd; echo x > there")).out == f"{work}\n"
+        assert (work / "there").exists()
 
 
 async def test_an_interpreter_of_ours_runs(way: Way, work: Path) -> None:
     """A virtual environment and the Python it was made of are two folders to give."""
     async with Sandbox(work, ways=(way,), readonly=interpreter_folders(sys.executable)) as box:
-        told = await box.run([sys.executable, "-c", "import pytest, sys; print(sys.prefix)"])
+        told = await box.run([sys.executable, "-c", "import json, sys; print(sys.prefix)"])
     assert told.out == f"{sys.prefix}\n", told.err
 
 
@@ -234,7 +236,7 @@ async def test_wrong_uses_are_refused(work: Path, tmp_path: Path) -> None:
     box = Sandbox(work)
     with pytest.raises(ConfigError, match="async with"):
         await box.run("true")
-    for path in (Path.home(), Path("/"), Path("/usr"), tmp_path.parents[-2]):
+    for path in (Path.home(), Path("/"), Path("/usr"), Path("/tmp")):
         with pytest.raises(ConfigError, match="would show"):
             Sandbox(path)
     with pytest.raises(ConfigError, match="is not there"):

@@ -74,6 +74,7 @@ _STUCK = 10.0  # seconds until a process that cannot be killed is left to the ke
 def main(control: int) -> None:
     """Serve one call over the socket ``control``."""
     kernel.adopt_orphans()
+    os.write(control, b"+")  # from here on the call is begun
     spec = _received(control)
     if spec is None:
         return
