@@ -201,7 +201,7 @@ def test_large_texts_are_put_in_their_places() -> None:
                 "status": "done",
                 "value": {"said": [{"tool_calls": [{"name": "see", "arguments": "{}"}]}], "value": None},
             },
-            "done: calls see 1",
+            "done: calls see {}",
         ),
         ("begun", None, "begun"),
         ("begun", {"attempt": 2}, "begun, attempt 2"),
