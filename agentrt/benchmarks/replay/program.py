@@ -15,64 +15,18 @@ Plain: TypeAlias = Mapping[str, Any]
 replayed = Agent("replayed", temperature=0)
 
 
-@tool
-async def bash(command: str, seconds: float, prompt: str, said: str = "") -> str:
-    """Take the time of a command and give the next prompt."""
+async def wait(command: str, seconds: float, prompt: str, said: str = "") -> str:
+    """Take the time of what went on between two turns, and give the next prompt."""
     await asyncio.sleep(seconds)
     return prompt
 
 
-@tool
-async def read(command: str, seconds: float, prompt: str, said: str = "") -> str:
-    """Take the time of reading a file and give the next prompt."""
-    await asyncio.sleep(seconds)
-    return prompt
+TOOLS: Final = ("bash", "read", "edit", "search", "note", "tool", "person")
+"""Tools by the names that recordings are told apart by, so that their durations are learned apart; ``tool`` is one
+that has no name here, ``person`` the time until somebody has said something."""
 
-
-@tool
-async def edit(command: str, seconds: float, prompt: str, said: str = "") -> str:
-    """Take the time of changing a file and give the next prompt."""
-    await asyncio.sleep(seconds)
-    return prompt
-
-
-@tool
-async def search(command: str, seconds: float, prompt: str, said: str = "") -> str:
-    """Take the time of a search and give the next prompt."""
-    await asyncio.sleep(seconds)
-    return prompt
-
-
-@tool
-async def note(command: str, seconds: float, prompt: str, said: str = "") -> str:
-    """Take the time of writing a list and give the next prompt."""
-    await asyncio.sleep(seconds)
-    return prompt
-
-
-@tool(name="tool")
-async def other(command: str, seconds: float, prompt: str, said: str = "") -> str:
-    """Take the time of a tool that has no name here and give the next prompt."""
-    await asyncio.sleep(seconds)
-    return prompt
-
-
-@tool
-async def person(command: str, seconds: float, prompt: str, said: str = "") -> str:
-    """Take the time until a person has said something and give the next prompt."""
-    await asyncio.sleep(seconds)
-    return prompt
-
-
-@step
-async def pause(command: str, seconds: float, prompt: str, said: str = "") -> str:
-    """Let time pass in which nothing is known to have run, and give the next prompt."""
-    await asyncio.sleep(seconds)
-    return prompt
-
-
-WAITS: Final = {one.name: one for one in (bash, read, edit, search, note, other, person, pause)}
-"""What a gap may be, by the name that turns have for it."""
+WAITS: Final = {name: tool(name=name)(wait) for name in TOOLS} | {"pause": step(name="pause")(wait)}
+"""What a gap may be, by the name that turns have for it; in a pause nothing is known to have run."""
 
 
 @program
