@@ -80,10 +80,10 @@ def add_arguments(parser: argparse.ArgumentParser, *, name: str) -> None:
     add("--engine", metavar="URL", help="any OpenAI-compatible server, its key in AGENTRT_API_KEY (an engine of ours)")
     add("--model", metavar="NAME", help="the model, as the server calls it or as `agentrt engine up --model` takes it")
     add("--kv", metavar="POLICY", default="agentrt", help="what the engine is told of its KV cache (agentrt)")
-    add("--at-once", metavar="N", type=_positive, default=8, help="entries that run at the same time (8)")
-    add("--timeout", metavar="SECONDS", type=_seconds, default=600.0, help="that one entry may take (600)")
-    add("--limit", metavar="N", type=_positive, default=0, help="the first N entries only")
-    add("--ids", metavar="ID,ID", type=_names, default=(), help="these entries only")
+    add("--at-once", metavar="N", type=positive, default=8, help="entries that run at the same time (8)")
+    add("--timeout", metavar="SECONDS", type=seconds, default=600.0, help="that one entry may take (600)")
+    add("--limit", metavar="N", type=positive, default=0, help="the first N entries only")
+    add("--ids", metavar="ID,ID", type=names, default=(), help="these entries only")
     add("--seed", metavar="N", type=int, default=0, help="of all that is drawn (0)")
     add("--json", action="store_true", help="print the report as one JSON object")
 
@@ -181,19 +181,22 @@ def _folder(out: Path | None, name: str, told: Mapping[str, Any]) -> Folder:
     return folder
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number, 1 or more: the ``type`` of an option."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: expected 1 or more")
     return value
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Seconds above 0: the ``type`` of an option."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r}: expected seconds above 0")
     return value
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them: the ``type`` of an option."""
     return tuple(one for one in text.split(",") if one)

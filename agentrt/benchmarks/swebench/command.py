@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.benchmarks.harness.options import add_arguments as add_shared
-from agentrt.benchmarks.harness.options import opened
+from agentrt.benchmarks.harness.options import names, opened, positive, seconds
 from agentrt.benchmarks.swebench import datasets
 from agentrt.benchmarks.swebench.instances import PROVEN
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     what = parser.add_argument_group("what is run").add_argument
     what("--dataset", metavar="NAME|FILE", default="verified", help=datasets.HELP)
-    what("--repos", metavar="OWNER/NAME,...", type=_names, help="instances of these repositories only")
+    what("--repos", metavar="OWNER/NAME,...", type=names, help="instances of these repositories only")
     what(
         "--repo-dir",
         metavar="FOLDER",
@@ -64,11 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--gold", action="store_true", help="hand in the reference patches: all must resolve")
     who.add_argument("--empty", action="store_true", help="hand in empty patches: none must resolve")
     much = parser.add_argument_group("how much an agent may do").add_argument
-    much("--turns", metavar="N", type=_positive, default=40, help="model turns for one instance (40)")
-    much("--together", metavar="N", type=_positive, default=20, help="of them in one conversation (20)")
-    much("--max-tokens", metavar="N", type=_positive, default=1024, help="tokens of one reply (1024)")
-    much("--context", metavar="N", type=_positive, default=0, help="the model's window in tokens (as the engine says)")
-    much("--command-timeout", metavar="SECONDS", type=float, default=120.0, help="that one command may take (120)")
+    much("--turns", metavar="N", type=positive, default=40, help="model turns for one instance (40)")
+    much("--together", metavar="N", type=positive, default=20, help="of them in one conversation (20)")
+    much("--max-tokens", metavar="N", type=positive, default=1024, help="tokens of one reply (1024)")
+    much("--context", metavar="N", type=positive, default=0, help="the model's window in tokens (as the engine says)")
+    much("--command-timeout", metavar="SECONDS", type=seconds, default=120.0, help="that one command may take (120)")
     much(
         "--tool-use",
         choices=("auto", "first"),
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="first: the server makes the model call a tool in the first turn and after a reminder, for small models "
         "(auto)",
     )
-    much("--temperature", metavar="T", type=float, default=0.0, help="0 takes the likeliest (0)")
+    much("--temperature", metavar="T", type=_temperature, default=0.0, help="0 takes the likeliest (0)")
     add_shared(parser, name="swebench")
 
 
@@ -103,7 +103,7 @@ async def _run(options: argparse.Namespace) -> int:
             progress.close()
             entries = [one.entry for one in here.instances.values()]
             outcomes = await bench.run(entries, _program(options, here, _effort(options, _window(bench))))
-            patches = await here.patches(outcomes)
+            patches = await here.patches(bench, outcomes)
             predictions.write(bench.folder.path / PREDICTIONS, bench.told["model"] or _who(options), patches)
             verdicts = await here.judge(bench, outcomes, patches)
         bench.folder.tell(figures(outcomes, patches))
@@ -163,8 +163,8 @@ def _told(options: argparse.Namespace, dataset: Path) -> dict[str, Any]:
     name = options.dataset if options.dataset in datasets.NAMES else dataset.name
     known = hashlib.sha256(dataset.read_bytes()).hexdigest()[:16]
     told = {"dataset": f"{name} {known}", "repos": list(options.repos or ()), "agent": _who(options)}
-    names = ("turns", "together", "max_tokens", "context", "command_timeout", "temperature", "tool_use")
-    return told if options.gold or options.empty else told | {one: getattr(options, one) for one in names}
+    own = ("turns", "together", "max_tokens", "context", "command_timeout", "temperature", "tool_use")
+    return told if options.gold or options.empty else told | {one: getattr(options, one) for one in own}
 
 
 def _window(bench: Bench) -> int:
@@ -172,10 +172,10 @@ def _window(bench: Bench) -> int:
     return int(bench.told["environment"]["engine"].get("context_length") or 0)
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 or more")
+def _temperature(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 0 or more")
     return value
 
 
@@ -187,7 +187,3 @@ def _mirrors(options: argparse.Namespace) -> list[Path]:
     named: list[Path] = options.repo_dir or []
     folder = os.environ.get(REPOS_VARIABLE)
     return [one.expanduser().absolute() for one in named or ([Path(folder)] if folder else [])]
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(one for one in text.split(",") if one)

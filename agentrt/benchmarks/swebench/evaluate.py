@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from agentrt.benchmarks.swebench.instances import Instance
 from agentrt.benchmarks.swebench.official import Official, Report
+from agentrt.errors import ExecutorError, StepTimeout
 
 TIMEOUT: Final = 1_800.0
 """Seconds that the tests of one instance may take: the official harness's own limit."""
@@ -57,7 +58,10 @@ class Evaluator:
         log = folder / "test_output.txt"
         log.write_text(await self._way.test(instance, patch, within), encoding="utf-8")
         # The official grader takes "no patch" for unresolved without a look; that nothing resolves is to be seen.
-        report = await self._official.grade(instance, patch or "(none)", log)
+        try:
+            report = await self._official.grade(instance, patch or "(none)", log)
+        except (ExecutorError, StepTimeout) as error:  # tests may write what it cannot read
+            return Evaluated(False, f"not graded: {error}", self._clock() - began)
         found = Evaluated(report.resolved, _why(report, patch), self._clock() - began)
         (folder / "report.json").write_text(json.dumps({"patch": digest(patch), **asdict(found)}, indent=2) + "\n")
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,16 @@ from agentrt.errors import ConfigError
 
 START: Final = ">>>>> Start Test Output"
 END: Final = ">>>>> End Test Output"
+
+_SHAPES: Final = {
+    "instance_id": re.compile(r"\w[\w.-]*"),
+    "repo": re.compile(r"\w[\w.-]*/\w[\w.-]*"),
+    "version": re.compile(r"\w[\w.+-]*"),
+    "base_commit": re.compile(r"[0-9a-f]{40,64}"),
+    "image": re.compile(r"\w[\w./:@-]*"),
+    "environment_setup_commit": re.compile(r"([0-9a-f]{40,64})?"),
+}
+"""What becomes part of paths and command lines of ours."""
 
 PROVEN: Final = ("sympy/sympy", "pytest-dev/pytest", "pallets/flask")
 """Repositories whose instances resolve with the reference patch, and not without it, outside containers too."""
@@ -35,7 +46,16 @@ class Instance:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """Read a row of the dataset. Raises ``KeyError`` for one without the columns of SWE-bench 5."""
+        """Read a row of the dataset, one with the columns of SWE-bench 5.
+
+        Raises ``ConfigError`` for one whose names could lead a path or a command astray.
+        """
+        for column, shape in _SHAPES.items():
+            value = row[column] or ("" if column == "environment_setup_commit" else None)
+            if not isinstance(value, str) or not shape.fullmatch(value):
+                raise ConfigError(
+                    f"instance {row['instance_id']!r}: its {column} is {value!r}, expected what fits {shape.pattern}"
+                )
         return cls(
             id=row["instance_id"],
             repo=row["repo"],

@@ -18,6 +18,21 @@ _WITHIN: Final = 120.0
 _TESTS: Final = ("**/tests/**", "testing/**", "test/**", "**/test_*.py", "**/*_test.py")
 """What is left out of a patch: tests are the benchmark's. Packages inside the source that are called so stay in it."""
 
+_ADD: Final = "git add -A 2>&- || { chmod -R u+rwX .; git add -A --ignore-errors || test $? = 1; }; "
+"""What may not be read is made readable; what git cannot take all the same, a repository without a commit, is left."""
+
+_AS_IT_IS: Final = "* !working-tree-encoding"
+_AS_BYTES: Final = f"{_AS_IT_IS} -diff"
+"""Attributes that stand above those of the tree: no file has another encoding; and none is text."""
+
+
+_NO_TEXT: Final = "\N{REPLACEMENT CHARACTER}"
+"""Where a stream of the box has bytes that are no UTF-8."""
+
+
+class _TooLongError(StepError):
+    """A patch is longer than is kept."""
+
 
 class Keeper:
     """Marks and restores a place's tree; ``box`` may write the place's ``keeper`` folder."""
@@ -35,17 +50,33 @@ class Keeper:
         """
         mark = f"refs/marks/{hashlib.sha256(call.encode()).hexdigest()[:40]}"
         await self._git(
-            f"git add -A; if git rev-parse -q --verify {mark} >/dev/null; then git read-tree -u --reset {mark}; "
+            f"{_ADD}if git rev-parse -q --verify {mark} >/dev/null; then git read-tree -u --reset {mark}; "
             f"else git update-ref {mark} $(git write-tree); fi"
         )
 
     async def patch(self) -> str:
-        """What was changed, but for tests, as git tells it; empty when nothing was."""
-        left_out = " ".join(f"':(exclude,glob){one}'" for one in _TESTS)
-        return await self._git(f"git add -A; git diff --cached --binary --no-color --no-ext-diff HEAD -- . {left_out}")
+        """What was changed, but for tests, as git tells it; empty when nothing was.
 
-    async def _git(self, script: str) -> str:
-        ended = await self._box.run(["bash", "-c", self._head + script], timeout=_WITHIN)
+        When it is longer than the box takes, files that are new are left out. Raises ``StepError`` when git fails.
+        """
+        options: tuple[str, ...] = ()
+        try:
+            found = await self._difference(_AS_IT_IS)
+        except _TooLongError:
+            options = ("--diff-filter=a",)
+            found = await self._difference(_AS_IT_IS, *options)
+        return await self._difference(_AS_BYTES, *options) if _NO_TEXT in found else found
+
+    async def _difference(self, attributes: str, *options: str) -> str:
+        left_out = " ".join(f"':(exclude,glob){one}'" for one in _TESTS)
+        how = " ".join(("--binary", "--no-color", "--no-ext-diff", *options))
+        return await self._git(f"{_ADD}git diff --cached {how} HEAD -- . {left_out}", attributes)
+
+    async def _git(self, script: str, attributes: str = _AS_IT_IS) -> str:
+        told = f"echo '{attributes}' > \"$GIT_DIR/info/attributes\"; "
+        ended = await self._box.run(["bash", "-c", self._head + told + script], timeout=_WITHIN)
         if ended.code or ended.killed_by:
-            raise StepError(f"git in the work tree failed ({ended.code}{ended.killed_by}): {ended.err[-500:]}")
+            kind = _TooLongError if ended.killed_by == "output" else StepError
+            why = f"limit of {ended.killed_by}" if ended.killed_by else f"status {ended.code}"
+            raise kind(f"git in the work tree failed ({why}): {ended.err[-500:]}")
         return ended.out

@@ -53,9 +53,10 @@ class Official:
     async def recipe(self, instance: Instance) -> Recipe:
         """How the instance's environment is made. Raises ``ConfigError`` for one that takes a container."""
         repo, version = instance.repo, instance.version
+        if own := instance.row.get("recipe"):
+            return Recipe.read(repo, version, own)
         if (repo, version) not in self._recipes:
-            own = instance.row.get("recipe")
-            self._recipes[repo, version] = Recipe.read(repo, version, own or await self._known(repo, version))
+            self._recipes[repo, version] = Recipe.read(repo, version, await self._known(repo, version))
         return self._recipes[repo, version]
 
     async def _known(self, repo: str, version: str) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from agentrt.benchmarks.swebench.environments import Recipe, own_environment, prepared
 from agentrt.benchmarks.swebench.git import git, take
 from agentrt.benchmarks.swebench.instances import Instance
+from agentrt.executors.sandbox import remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Place:
         """Make it, anew if it is not whole. Raises ``SetupError`` and ``ConfigError``."""
         if self.made:
             return
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        await self.remove()
         self.folder.mkdir(parents=True)
         await take(mirror, instance.base, self.tree)
         setup = self.folder / "setup"
@@ -71,5 +72,5 @@ class Place:
         part.rename(self._made)
 
     async def remove(self) -> None:
-        """Remove all of it."""
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        """Remove all of it, whatever was made of the tree."""
+        await asyncio.to_thread(remove, self.folder)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agentrt.executors.sandbox.base import MIB, SOUND, Finished, KilledBy, Limits, Way
     from agentrt.executors.sandbox.box import Sandbox, interpreter_folders
     from agentrt.executors.sandbox.files import Item
+    from agentrt.executors.sandbox.leftovers import remove
     from agentrt.executors.sandbox.probing import why_not
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "Sandbox": "box",
     "Way": "base",
     "interpreter_folders": "box",
+    "remove": "leftovers",
     "why_not": "probing",
 }
 
@@ -40,6 +42,7 @@ __all__ = [
     "Sandbox",
     "Way",
     "interpreter_folders",
+    "remove",
     "why_not",
 ]
 

@@ -14,12 +14,13 @@ from agentrt.benchmarks.swebench import predictions
 from agentrt.benchmarks.swebench.containers import arguments
 from agentrt.benchmarks.swebench.edits import lines_replaced, replaced
 from agentrt.benchmarks.swebench.environments import Recipe
+from agentrt.benchmarks.swebench.evaluate import Evaluated, Evaluator
 from agentrt.benchmarks.swebench.figures import figures
 from agentrt.benchmarks.swebench.instances import Instance
-from agentrt.benchmarks.swebench.official import read_report
+from agentrt.benchmarks.swebench.official import Official, Report, read_report
 from agentrt.benchmarks.swebench.solver import Effort
 from agentrt.benchmarks.swebench.texts import numbered, shortened
-from agentrt.errors import ConfigError, ToolError
+from agentrt.errors import ConfigError, ExecutorError, ToolError
 from tests.benchmarks.swebench.tiny import tiny
 
 TEXT = "one\ntwo\nthree\ntwo\n"
@@ -174,3 +175,57 @@ def test_outputs_and_replies_fit_the_window() -> None:
     assert (small.shown, small.tokens) == (614, 256)
     assert (large.shown, large.tokens) == (10_000, 1_024)
     assert len(small.told("x\n" * 50_000)) < 2_048
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("instance_id", "../../home"),
+        ("instance_id", 7),
+        ("repo", "../counting"),
+        ("version", "../../x"),
+        ("base_commit", "--upload-pack=touch x;"),
+        ("environment_setup_commit", "HEAD"),
+        ("image", "--privileged"),
+    ],
+)
+def test_a_row_that_would_lead_us_astray_is_refused(tmp_path: Path, column: str, value: object) -> None:
+    """What becomes part of a path or a command line of ours has the shape that it has in the official datasets."""
+    with pytest.raises(ConfigError, match=f"its {column} is "):
+        Instance.from_row(tiny(tmp_path).row | {column: value})
+
+
+class NotGrading(Official):
+    """An official package that cannot read what tests wrote."""
+
+    def __init__(self) -> None:
+        """It asks nobody."""
+
+    async def grade(self, instance: Instance, patch: str, log: Path) -> Report:
+        """Fail."""
+        raise ExecutorError("grader: grade: IndexError")
+
+
+class Wrote:
+    """Tests that wrote something."""
+
+    async def test(self, instance: Instance, patch: str, within: float) -> str:
+        """See ``Way``."""
+        return "PASSED"
+
+
+async def test_what_the_grader_cannot_read_is_unresolved(tmp_path: Path) -> None:
+    """Tests may write anything; one candidate's do not stop the others, and are tested anew the next time."""
+    instance = Instance.from_row(tiny(tmp_path).row)
+    found = await Evaluator(tmp_path / "evaluations", Wrote(), NotGrading(), lambda: 0.0).evaluate(instance, "x")
+    assert found == Evaluated(False, "not graded: grader: grade: IndexError", 0.0)
+    assert not (tmp_path / "evaluations" / instance.id / "report.json").exists()
+
+
+async def test_instances_of_ones_own_have_each_its_recipe(tmp_path: Path) -> None:
+    """Two of one version may take other packages."""
+    row = tiny(tmp_path).row
+    other = row | {"recipe": {"python": "3.12", "pip_packages": ["attrs==25.3.0"]}}
+    official = NotGrading()
+    recipes = [await official.recipe(Instance.from_row(one)) for one in (row, other)]
+    assert [one.packages for one in recipes] == [("pytest==8.4.2",), ("attrs==25.3.0",)]

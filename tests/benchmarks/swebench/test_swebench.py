@@ -209,6 +209,50 @@ def test_an_entry_that_fails_hands_in_what_stands_there(made: Tiny, tmp_path: Pa
     assert "len(items) - 1" in (tmp_path / "failed" / "predictions.jsonl").read_text()
 
 
+def test_a_ruined_tree_hands_in_what_was_changed(made: Tiny, tmp_path: Path) -> None:
+    """A repository without a commit, folders too deep to be named, what nobody may read, a megabyte or many of what
+    is no text: the change among them is handed in all the same, its bytes as they were, and nothing is left over."""
+    deep = "import os\nfor _ in range(1500):\n    os.mkdir('d'); os.chdir('d')"
+    ruin = (
+        f'git init -q inner; touch inner/x; python -c "{deep}"; mkdir shut; touch shut/x; chmod 0 shut pyproject.toml; '
+        "echo '*.py working-tree-encoding=UTF-16' > .gitattributes; head -c 14000000 /dev/urandom > large.bin; "
+        "printf '# caf\\351\\n' >> counting/__init__.py; sed -i '1i # coding: latin-1' counting/__init__.py"
+    )
+    model = scripted(call("bash", command=SED), call("bash", command=ruin), call("submit"), say("DONE"))
+    out = tmp_path / "ruined"
+    with ScriptedServer.in_thread(model) as server:
+        ended = ran(made, out, "--engine", server.url)
+    assert ended.returncode == 0, ended.stderr
+    assert verdict(out)["why"] == "resolved"
+    assert "GIT binary patch" in output(out)["patch"]
+    assert "large.bin" not in output(out)["patch"]
+    assert not (out / "places" / "working" / ID).exists()
+
+
+def test_a_tree_that_git_cannot_read_stops_nothing(made: Tiny, tmp_path: Path) -> None:
+    """An entry that failed, and whose changes are longer than a patch may be, hands in nothing, and that is said."""
+    model = scripted(
+        call("bash", command="head -c 14000000 /dev/urandom > counting/__init__.py"), refuse(400, "Enough.")
+    )
+    with ScriptedServer.in_thread(model) as server:
+        ended = ran(made, tmp_path / "large", "--engine", server.url)
+    assert ended.returncode == 0, ended.stderr
+    assert f"{ID}: what stands in its work tree cannot be handed in: " in ended.stderr
+    assert verdict(tmp_path / "large")["why"].startswith("no patch; ")
+
+
+def test_a_check_of_nothing_is_none(made: Tiny, tmp_path: Path) -> None:
+    """Without an instance, or with two of one name, nothing has been shown."""
+    ended = ran(made, tmp_path / "none", "--gold", "--repos", "nobody/nothing")
+    assert ended.returncode == 2
+    assert "has no instance of nobody/nothing" in ended.stderr
+    twice = tmp_path / "twice.jsonl"
+    twice.write_text(made.dataset.read_text() * 2)
+    ended = ran(Tiny(made.mirrors, twice, made.row), tmp_path / "two", "--gold")
+    assert ended.returncode == 2
+    assert f"more than one instance {ID!r}" in ended.stderr
+
+
 def test_mini_swe_agent_solves_it(made: Tiny, tmp_path: Path) -> None:
     """Somebody else's loop and messages, our model turns and our sandbox, the same grading."""
     replies = ["ls", f"{SED}", "git diff > patch.txt", "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT && cat patch.txt"]

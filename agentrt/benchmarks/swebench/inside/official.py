@@ -22,9 +22,10 @@ OWN = ("recipe",)
 def instances(file: str) -> list[dict[str, Any]]:
     """The rows of a parquet file, or of JSON lines, as plain JSON, without what is not needed."""
     rows = _rows(Path(file))
-    missing = [name for name in NEEDED if rows and name not in rows[0]]
-    if missing:
-        raise ValueError(f"no column {', '.join(missing)}: expected a dataset of SWE-bench 5")
+    for number, row in enumerate(rows, 1):
+        missing = [name for name in NEEDED if not isinstance(row, dict) or name not in row]
+        if missing:
+            raise ValueError(f"row {number}: no column {', '.join(missing)}: expected a dataset of SWE-bench 5")
     return [{name: row[name] for name in (*NEEDED, *OWN) if name in row} for row in rows]
 
 
@@ -55,11 +56,11 @@ def grade(row: dict[str, Any], patch: str, log: str) -> dict[str, Any]:
     return found
 
 
-def _rows(file: Path) -> list[dict[str, Any]]:
+def _rows(file: Path) -> list[Any]:
     if file.suffix == ".parquet":
         from pyarrow import parquet  # type: ignore[import-not-found, unused-ignore]
 
-        rows: list[dict[str, Any]] = parquet.read_table(file).to_pylist()
+        rows: list[Any] = parquet.read_table(file).to_pylist()
         return rows
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
