@@ -26,6 +26,7 @@ class Node:
     """
 
     __slots__ = (
+        "__weakref__",
         "added",
         "after",
         "attempt",

@@ -73,6 +73,8 @@ class Driver:
             if self.scribe is not None and handle.node.kind != "join":
                 self.scribe.called(handle)
         instructions = self._machine.edit(changes, self._now(), idle)
+        if self.scribe is not None:
+            self.scribe.rewired(change.node for change in changes)
         for handle in handles:
             self._feed.added(handle.node)
         self._feed.edited(self._machine.version, story)

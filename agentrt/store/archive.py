@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Table, delete, func, insert, literal, select, update
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentrt.errors import NoSuchRun, RunTaken
 from agentrt.store import schema
+from agentrt.store.joins import edges_of, hash_of, is_join
 from agentrt.store.owners import alive
 from agentrt.store.recording import Recording
 from agentrt.store.rows import Entry, Letter, NoteRow, OwnerRow, RunChange, RunRow, StoredStatus
@@ -36,10 +38,12 @@ async def find_run(connection: AsyncConnection, name: str) -> RunRow:
     if name == "last":
         found = await list_runs(connection, limit=1)
     else:
+        found = [RunRow(*row) for row in await connection.execute(select(schema.runs).where(_RUNS.id == name))]
+    if not found:
         begins = func.substr(_RUNS.id, 1, len(name)) == name  # LIKE would not tell a from A in SQLite
-        query = select(schema.runs).where(begins).order_by((_RUNS.id == name).desc(), _RUNS.wall.desc(), _RUNS.id)
+        query = select(schema.runs).where(begins).order_by(_RUNS.wall.desc(), _RUNS.id)
         found = [RunRow(*row) for row in await connection.execute(query.limit(_SHOWN + 1))]
-    if found and (len(found) == 1 or found[0].id == name):
+    if len(found) == 1:
         return found[0]
     if found:
         some = ", ".join(row.id for row in found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
@@ -95,6 +99,19 @@ async def some_bodies(connection: AsyncConnection, run: RunId, hashes: Sequence[
     found: dict[str, str] = {}
     for some in _some(hashes):
         found |= {str(hash_): str(text) for hash_, text in await connection.execute(query.where(body.hash.in_(some)))}
+    return found
+
+
+async def joins_of(
+    connection: AsyncConnection, run: RunId, entries: Iterable[Entry], known: Container[StepId] = ()
+) -> dict[str, str]:
+    """The texts of the joins that these entries name, and of those behind them, as far as they are not ``known``."""
+    names = {name for entry in entries if entry.kind == "called" for name in _joins_in(entry)}
+    found: dict[str, str] = {}
+    while hashes := [hash_of(name) for name in names if name not in known and hash_of(name) not in found]:
+        texts = await some_bodies(connection, run, hashes)
+        found |= texts
+        names = {name for text in texts.values() for name in json.loads(text) if is_join(name)}
     return found
 
 
@@ -254,6 +271,13 @@ async def counts(connection: AsyncConnection, runs: Sequence[RunId]) -> dict[Run
         for run, kind, number in await connection.execute(query.where(_ENTRIES.run.in_(some))):
             found[run][kind] = number
     return found
+
+
+def _joins_in(entry: Entry) -> list[StepId]:
+    if "join-" not in entry.data and "body" not in entry.data:
+        return []
+    inputs, after = edges_of(json.loads(entry.data))
+    return [name for name in (*inputs, *after) if is_join(name)]
 
 
 def _same_owner(run: RunRow) -> ColumnElement[bool]:

@@ -2,8 +2,8 @@
 
 The first line is ``{"run": ..., "recording": {"version", "entries", "notes", "texts"}}``: the run, and how many lines
 of each kind follow. Then its entries as ``telling.entry_json`` has them, with large texts in their places; its notes,
-with ``note:`` before their kind; and, of a fork, the texts that it holds and no entry of its own needs (``"kind":
-"kept"``).
+with ``note:`` before their kind; and the texts that no entry has in its place (``"kind":
+"kept"``): the joins that entries name (see ``joins``), and of a fork what belongs to steps that it does not have.
 
 What reading back needs and the rest does not tell stands beside it: ``apart`` names what the journal keeps apart from
 an entry, and ``raw`` is an entry's own text where JSON can be written in several ways and it is in another than ours.
@@ -23,7 +23,7 @@ from agentrt.store.telling import entry_json, hashes_of
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the form of the lines; a newer one may have lines that cannot be read back here."""
 
 NOTE: Final = "note:"
@@ -58,26 +58,23 @@ async def lines_of(connection: AsyncConnection, row: RunRow) -> AsyncIterator[di
         yield entry_line(entry, bodies)
     async for note in told_notes(connection, row, most=extent.last_note):
         yield note_line(note)
-    for hash_ in kept:
-        yield {"run": row.id, "kind": KEPT, "text": (await _bodies(connection, row, [hash_]))[hash_]}
+    for start in range(0, len(kept), PAGE):
+        some = kept[start : start + PAGE]
+        texts = await _bodies(connection, row, some)
+        for hash_ in some:
+            yield {"run": row.id, "kind": KEPT, "hash": hash_, "text": texts[hash_]}
 
 
 async def told_entries(
     connection: AsyncConnection, row: RunRow, after: int = 0, most: int | None = None
 ) -> AsyncIterator[tuple[Entry, Bodies]]:
     """A run's entries from the one that follows number ``after`` up to number ``most``, with the texts they need."""
-    from agentrt.store import archive
-
-    while True:
-        page = await archive.entries_of(connection, row.id, after=after, limit=PAGE)
+    async for page in _pages(connection, row, after):
         hashes = list({hash_ for entry in page for hash_ in hashes_of(entry)})
         bodies = await _bodies(connection, row, hashes) if hashes else {}
         for entry in page:
             if most is None or entry.seq <= most:
                 yield entry, bodies
-        if len(page) < PAGE:
-            return
-        after = page[-1].seq
 
 
 async def told_notes(connection: AsyncConnection, row: RunRow, most: int | None = None) -> AsyncIterator[NoteRow]:
@@ -123,6 +120,17 @@ def _apart(entry: Entry) -> list[str]:
     return [name.removesuffix("body") or "value" for name in data if name.endswith("body")]
 
 
+async def _pages(connection: AsyncConnection, row: RunRow, after: int = 0) -> AsyncIterator[list[Entry]]:
+    from agentrt.store import archive
+
+    while True:
+        page = await archive.entries_of(connection, row.id, after=after, limit=PAGE)
+        yield page
+        if len(page) < PAGE:
+            return
+        after = page[-1].seq
+
+
 async def _extent(connection: AsyncConnection, row: RunRow) -> _Extent:
     from sqlalchemy import func, select
 
@@ -136,15 +144,13 @@ async def _extent(connection: AsyncConnection, row: RunRow) -> _Extent:
 
 
 async def _only_kept(connection: AsyncConnection, row: RunRow) -> list[str]:
-    """The hashes of texts that no entry has: a fork's, which keeps those of steps it does not have."""
-    if row.origin is None:
-        return []
+    """The hashes of texts that no entry has in its place."""
     from sqlalchemy import select
 
     from agentrt.store import schema
 
     body = schema.bodies.c
-    needed = {hash_ async for entry, _ in told_entries(connection, row) for hash_ in hashes_of(entry)}
+    needed = {hash_ async for page in _pages(connection, row) for entry in page for hash_ in hashes_of(entry)}
     found = await connection.execute(select(body.hash).where(body.run == row.id).order_by(body.hash))
     return [str(hash_) for (hash_,) in found if hash_ not in needed]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agentrt.errors import JournalError
 from agentrt.store.codec import compact
 from agentrt.store.edits import Edits, ancestors
+from agentrt.store.joins import edges_of, is_join, new_joins
 from agentrt.store.rows import Entry, RunRow
 from agentrt.types import StepId, StepKind, StepStatus, Usage
 
@@ -144,17 +145,29 @@ class Recording:
         """1 for a plain step in flight that had all it needed: its beginning is written down with its end only."""
         if step.end is not None or step.kind != "python":
             return 0
-        inputs = [self.steps.get(one) for one in self.edges(step)[0]]  # an edit may tell of steps that never came
+        inputs = [self.steps.get(one) for one in self._behind(self.edges(step)[0])]  # an edit may tell of more
         return int(all(one is not None and one.status == "done" for one in inputs))
 
     def edges(self, step: Recorded) -> tuple[list[StepId], list[StepId]]:
-        """The steps whose values it takes, and those that the program had awaited when it called it."""
-        data = json.loads(step.called.data)
-        inputs, after = (
-            json.loads(self.body(data[f"{name}body"])) if f"{name}body" in data else data.get(name, [])
-            for name in ("in", "after")
-        )
+        """By their names, the steps whose values it takes, and those that the program had awaited when it called it.
+
+        Joins stand for some of them: see ``new_joins``.
+        """
+        inputs, after = edges_of(json.loads(step.called.data))
         return self.edits.rewired.get(step.step, inputs), after
+
+    def new_joins(self, names: Iterable[StepId], known: set[StepId]) -> Iterator[tuple[StepId, list[StepId]]]:
+        """The joins among these names and behind them that are not ``known`` yet, with what each gathers.
+
+        Each comes after those that it gathers, and is known from then on.
+        """
+        return new_joins(names, known, self.body)
+
+    def _behind(self, names: Iterable[StepId]) -> set[StepId]:
+        found = set(names)
+        for _, gathered in self.new_joins(names, set()):
+            found.update(gathered)
+        return {one for one in found if not is_join(one)}
 
     @property
     def failed_for_good(self) -> set[StepId]:

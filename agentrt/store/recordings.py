@@ -128,8 +128,8 @@ class _Reader:
         if not isinstance(said, dict) or not isinstance(line.get("run"), dict):
             self.number = 1
             self._fail('expected {"run": ..., "recording": ...}, as `agentrt export RUN --format jsonl` begins')
-        if said.get("version") != VERSION:
-            self._fail(f"expected version {VERSION} of a recording, found {_short(said.get('version'))}")
+        if said.get("version") not in range(1, VERSION + 1):
+            self._fail(f"expected version 1 to {VERSION} of a recording, found {_short(said.get('version'))}")
         for what in self._left:
             self._left[what] = self._count(said.get(what))
         told = line["run"]

@@ -29,15 +29,14 @@ from agentrt.events import (
     TurnMoved,
     TurnSent,
 )
+from agentrt.store.joins import edges_of, new_joins
 from agentrt.store.rows import Entry, NoteRow, RunRow
 from agentrt.store.views import inputs_of
 from agentrt.types import SessionId, StepId, Usage
 
-_EDGES: Final = ("in", "after")
-
 
 class Retelling:
-    """One run. ``body`` gives a large text by its hash, of those that ``bodies_needed`` named.
+    """One run. ``body`` gives a large text by its hash: of joins that are not among the ``joins`` told already.
 
     ``end`` is the entry that tells of the run's end, ``None`` while it has none, or when it went on after that.
     """
@@ -48,7 +47,7 @@ class Retelling:
         self._body = body
         self._begun = False
         self._attempts: dict[StepId, int] = {}
-        self._joins: dict[str, StepId] = {}
+        self.joins: set[StepId] = set()
         self._gathered: tuple[StepId, Set[StepId]] | None = None
         """The join that was told last, and what it stands for."""
         self._order: dict[StepId, int] = {}
@@ -88,30 +87,24 @@ class Retelling:
     def _called(self, entry: Entry, data: dict[str, Any]) -> Iterator[Event]:
         self._order[entry.step] = entry.seq
         above, _, last = entry.step.rpartition("/")
-        edges = []
-        for name in _EDGES:
-            hash_ = data.get(f"{name}body")
-            if hash_ is None:
-                edges.append(tuple(StepId(one) for one in data.get(name, ())))
-                continue
-            if hash_ not in self._joins:
-                yield from self._join(entry, hash_)
-            edges.append((self._joins[hash_],))
+        inputs, after = edges_of(data)
+        old = "inbody" in data or "afterbody" in data
+        for join, gathered in new_joins((*inputs, *after), self.joins, self._body):
+            before = self._since_the_last(join, gathered) if old else gathered
+            yield StepAdded(entry.run, entry.at, join, "join", "join", None, tuple(before), ())
         parent = StepId(above) if above else None
         kind = data.get("kind", "python")
-        yield StepAdded(entry.run, entry.at, entry.step, last.rpartition("#")[0], kind, parent, edges[0], edges[1])
+        name = last.rpartition("#")[0]
+        yield StepAdded(entry.run, entry.at, entry.step, name, kind, parent, tuple(inputs), tuple(after))
 
-    def _join(self, entry: Entry, hash_: str) -> Iterator[Event]:
-        """Many steps that are taken together stand behind a node of their own, so that edges stay few.
-
-        A loop that awaits ever more steps gathers them again and again: then the join before stands for those it had.
-        """
-        join = self._joins[hash_] = StepId(f"join-{hash_[:8]}")
-        before = {StepId(one): None for one in json.loads(self._body(hash_))}
-        last, self._gathered = self._gathered, (join, before.keys())
-        if last is not None and self._goes_on(last[1], before.keys()):
-            before = {last[0]: None} | {one: None for one in before if one not in last[1]}
-        yield StepAdded(entry.run, entry.at, join, "join", "join", None, tuple(before), ())
+    def _since_the_last(self, join: StepId, gathered: Sequence[StepId]) -> Sequence[StepId]:
+        """What a join of before version 3 gathers, which names all steps behind it again and again: one that goes on
+        where the last one ended gathers that, and what is new."""
+        before = dict.fromkeys(gathered).keys()
+        last, self._gathered = self._gathered, (join, before)
+        if last is None or not self._goes_on(last[1], before):
+            return gathered
+        return [last[0], *(one for one in gathered if one not in last[1])]
 
     def _goes_on(self, last: Set[StepId], before: Set[StepId]) -> bool:
         """Whether ``before`` is ``last`` and more, but for the oldest ones, of which a long run lets go."""
@@ -182,13 +175,3 @@ _ENTRIES: Final[dict[str, Callable[[Retelling, Entry, dict[str, Any]], Iterator[
     "resumed": Retelling._resumed,
     "over": Retelling._over,
 }
-
-
-def bodies_needed(entries: Sequence[Entry]) -> list[str]:
-    """The hashes of the large texts without which the events of these entries cannot be told."""
-    found = []
-    for entry in entries:
-        if entry.kind == "called" and 'body":"' in entry.data:
-            data = json.loads(entry.data)
-            found += [data[name] for name in ("inbody", "afterbody") if name in data]
-    return list(dict.fromkeys(found))

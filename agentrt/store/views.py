@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from agentrt.errors import JournalError
 from agentrt.store.codec import KIND
+from agentrt.store.joins import edges_of
 from agentrt.store.readable import readable
 from agentrt.store.recording import Recorded, Recording
 from agentrt.store.rows import OwnerRow, RunRow, ShownStatus
@@ -154,20 +155,16 @@ def graph_of(recording: Recording) -> dict[str, Any]:
 
     Many steps that were taken together by others are gathered by a node of their own, so that edges stay few.
     """
-    joins: dict[str, str] = {}
+    known: set[StepId] = set()
+    joins: list[StepId] = []
     edges: list[list[str]] = []
     for step in recording.steps.values():
-        data = json.loads(step.called.data)
-        for name in ("in", "after"):
-            hash_ = data.get(f"{name}body")
-            if hash_ is None:
-                edges += [[before, str(step.step)] for before in data.get(name, ())]
-                continue
-            if hash_ not in joins:
-                joins[hash_] = f"join-{hash_[:8]}"
-                edges += [[before, joins[hash_]] for before in json.loads(recording.body(hash_))]
-            edges.append([joins[hash_], str(step.step)])
-    return {"nodes": [*recording.steps, *joins.values()], "edges": edges}
+        inputs, after = edges_of(json.loads(step.called.data))
+        for join, gathered in recording.new_joins((*inputs, *after), known):
+            joins.append(join)
+            edges += [[before, join] for before in gathered]
+        edges += [[before, step.step] for before in (*inputs, *after)]
+    return {"nodes": [*recording.steps, *joins], "edges": edges}
 
 
 def _first_cause(plain: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentrt.events import Event
 from agentrt.store import archive, schema
-from agentrt.store.retelling import Retelling, bodies_needed
+from agentrt.store.retelling import Retelling
 from agentrt.store.rows import Entry, NoteRow, RunRow
 from agentrt.types import RunId, Usage
 
@@ -60,7 +60,7 @@ class Happenings:
             if self._begun and not entries and not notes:
                 return []
             self._begun = True
-            self._bodies = await archive.some_bodies(connection, self._run, bodies_needed(entries))
+            self._bodies = await archive.joins_of(connection, self._run, entries, self._retelling.joins)
             if events := list(self._retelling.tell(entries, notes)):
                 return events
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from agentrt.store import Journal
+from agentrt.store import Journal, schema
 
 
 def at_once(url: str, processes: int, runs: int, steps: int) -> list[dict[str, Any]]:
@@ -55,4 +55,6 @@ async def test_many_processes_write_one_server(postgres_url: str) -> None:
     async with Journal(postgres_url) as journal, journal.connect() as connection:
         found = await connection.execute(text("SELECT count(*), min(seq), max(seq) FROM agentrt_entries GROUP BY run"))
         assert {number == last and first == 1 for number, first, last in found} == {True}
-        assert (await connection.execute(text("SELECT version FROM agentrt_schema"))).scalars().all() == [2]
+        assert (await connection.execute(text("SELECT version FROM agentrt_schema"))).scalars().all() == [
+            len(schema.MIGRATIONS)
+        ]

@@ -100,7 +100,7 @@ async def test_lines_are_what_people_and_scripts_read(full: Journal) -> None:
     """The run first, then the entries with large texts in their places, then notes, told apart by their kind."""
     head, *lines = [json.loads(line) for line in (await export(full)).splitlines()]
     assert head["run"]["inputs"] == [["otters", {"$": "tuple", "v": [1, 2]}], {}]
-    assert head["recording"] == {"version": 1, "entries": len(ENTRIES), "notes": 3, "texts": 1}
+    assert head["recording"] == {"version": 2, "entries": len(ENTRIES), "notes": 3, "texts": 1}
     kinds = [line["kind"] for line in lines]
     assert kinds == [one[0] for one in ENTRIES] + ["note:phase", "note:text", "note:kv", "kept"]
     assert lines[1]["data"] == {"kind": "tool", "in": ["a#1"], "args": [[LONG], {}]}
@@ -160,9 +160,9 @@ LAST: Final = 1 + len(ENTRIES) + len(NOTES) + 1
         (put(1, "name,age"), 1, "expected one JSON object"),
         (put(1, "[1, 2]"), 1, "expected one JSON object, found [1, 2]"),
         (put(1, '{"run": {}, "entries": []}'), 1, "agentrt export RUN --format jsonl"),
-        (change(1, recording={"version": 2}), 1, "expected version 1 of a recording, found 2"),
+        (change(1, recording={"version": 3}), 1, "expected version 1 to 2 of a recording, found 3"),
         (change(1, run={"id": "aaa"}), 1, "expected 'program' to be a text, found nothing"),
-        (change(1, recording={"version": 1, "entries": -1}), 1, "how many lines follow, found -1"),
+        (change(1, recording={"version": 2, "entries": -1}), 1, "how many lines follow, found -1"),
         (lambda lines: lines.pop(5), LAST - 1, "expected 1 more entries, found the end"),
         (put(4, "[" * 100_000), 4, "expected one JSON object"),
         (put(4, '{"run": "aaa"}'), 4, "expected an entry"),

@@ -24,7 +24,7 @@ from agentrt.events import (
     TurnMoved,
     TurnSent,
 )
-from agentrt.store.retelling import Retelling, bodies_needed
+from agentrt.store.retelling import Retelling
 from agentrt.store.rows import Entry, EntryKind, NoteKind, NoteRow
 from agentrt.types import SessionId, StepId, Usage
 from tests.store.stored import A, entry, row
@@ -134,11 +134,20 @@ def test_a_start_is_told_once() -> None:
 
 
 def test_steps_that_many_come_after_stand_behind_one_join() -> None:
-    """A list that is kept apart is one node, told before the first step that comes after it."""
-    bodies = {"h" * 32: '["a#1","a#2"]'}
-    calls = [entry(A, n, "called", f"b#{n}", f'{{"afterbody":"{"h" * 32}"}}') for n in (1, 2)]
-    assert bodies_needed(calls) == list(bodies)
-    join, *steps = retold(*calls, bodies=bodies)
-    assert isinstance(join, StepAdded)
-    assert (join.kind, join.inputs) == ("join", (StepId("a#1"), StepId("a#2")))
-    assert [one.after for one in steps if isinstance(one, StepAdded)] == [(join.step,), (join.step,)]
+    """What is named is one node, told before the first step that comes after it, and after the join that it gathers."""
+    bodies = {"g" * 32: '["a#1","a#2"]', "h" * 32: f'["join-{"g" * 32}","a#3"]'}
+    calls = [entry(A, n, "called", f"b#{n}", f'{{"after":["join-{"h" * 32}"]}}') for n in (1, 2)]
+    first, join, *steps = [one for one in retold(*calls, bodies=bodies) if isinstance(one, StepAdded)]
+    assert (first.kind, first.inputs) == ("join", (StepId("a#1"), StepId("a#2")))
+    assert (join.kind, join.inputs) == ("join", (first.step, StepId("a#3")))
+    assert [one.after for one in steps] == [(join.step,), (join.step,)]
+
+
+def test_joins_of_before_that_name_all_again_stand_behind_each_other() -> None:
+    """Before joins had names, one that grew listed all steps behind it each time: it is told with few edges too."""
+    grown = [[f"a#{step}" for step in range(1, steps + 1)] for steps in (20, 24, 28)]
+    bodies = {str(len(steps)): json.dumps(steps) for steps in grown}
+    calls = [entry(A, n, "called", f"b#{n}", f'{{"afterbody":"{hash_}"}}') for n, hash_ in enumerate(bodies, 1)]
+    joins = [one for one in retold(*calls, bodies=bodies) if isinstance(one, StepAdded) and one.kind == "join"]
+    assert [len(one.inputs) for one in joins] == [20, 5, 5]
+    assert [one.inputs[0] for one in joins[1:]] == [one.step for one in joins[:2]]

@@ -232,11 +232,11 @@ def test_many_edges_are_gathered_by_a_node() -> None:
     called += [("called", f"b#{number}", {"inbody": "0123456789"}) for number in (1, 2)]
     called.append(("called", "c#1", {"after": ["b#1", "b#2"]}))
     graph = graph_of(recorded(*called, bodies={"0123456789": json.dumps(layer)}))
-    assert graph["nodes"] == [*layer, "b#1", "b#2", "c#1", "join-01234567"]
+    assert graph["nodes"] == [*layer, "b#1", "b#2", "c#1", "join-0123456789"]
     assert len(graph["edges"]) == 104
     assert [edge for edge in graph["edges"] if edge[0] not in layer] == [
-        ["join-01234567", "b#1"],
-        ["join-01234567", "b#2"],
+        ["join-0123456789", "b#1"],
+        ["join-0123456789", "b#2"],
         ["b#1", "c#1"],
         ["b#2", "c#1"],
     ]

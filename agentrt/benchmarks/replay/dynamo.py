@@ -243,9 +243,9 @@ async def _read(path: Path) -> list[Record]:
 
 async def _events(connection: AsyncConnection, row: RunRow) -> list[Event]:
     from agentrt.store import archive
-    from agentrt.store.retelling import Retelling, bodies_needed
+    from agentrt.store.retelling import Retelling
 
     entries = await archive.entries_of(connection, row.id)
     notes = [note for _, note in await archive.notes_of(connection, row.id)]
-    bodies = await archive.some_bodies(connection, row.id, bodies_needed(entries))
+    bodies = await archive.joins_of(connection, row.id, entries)
     return list(Retelling(row, bodies.__getitem__).tell(entries, notes))

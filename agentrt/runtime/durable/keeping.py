@@ -196,9 +196,13 @@ def _came_of(recording: Recording, step: StepId, touched: Collection[StepId]) ->
     known = 0
     while known < len(gone):  # once is enough, unless an edit has a step depend on one that was called after it
         known = len(gone)
+        joins: set[StepId] = set()
         for name, one in recording.steps.items():
             inputs, after = recording.edges(one)
             before = {*inputs, *after}
+            for join, gathered in recording.new_joins(before, joins):
+                if not gone.isdisjoint(gathered) or not above.isdisjoint(gathered):
+                    gone.add(join)
             inside = any(two in gone or one.called.seq > again.get(two, one.called.seq) for two in ancestors(name))
             if inside or not gone.isdisjoint(before) or not above.isdisjoint(before):
                 gone.add(name)

@@ -7,11 +7,12 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
-from agentrt.graph.node import behind_joins
 from agentrt.runtime.durable.conversations import Conversations
 from agentrt.runtime.result import brief
 from agentrt.store.codec import Unstorable, compact, digest, encode, quoted
+from agentrt.store.joins import bottom_up, edges_of, is_join, join_named
 from agentrt.store.rows import PROGRAM, Entry, EntryKind, RunChange, StoredStatus
 from agentrt.store.writer import Writer
 from agentrt.types import ModelRequest, RunId, StepId
@@ -24,6 +25,9 @@ _log = logging.getLogger("agentrt")
 INLINE: Final = 200
 """Characters up to which a text stands in its entry; a longer one is kept once, under its hash."""
 
+_NOTHING: Final = StepId("")
+"""The name of a join of which nobody knows any more what it gathered."""
+
 
 class Recorder:
     """The next entry's number, and what the program has been told so far."""
@@ -35,7 +39,7 @@ class Recorder:
         self._now = now
         self._seq = seq
         self._unstorable: set[str] = set()
-        self._joined: tuple[str, Node | None, str] = ("", None, "")
+        self._joins: WeakKeyDictionary[Node, StepId] = WeakKeyDictionary()
         self._conversations = Conversations(partial(writer.keep, run))
 
     def called(self, node: Node, args: str) -> None:
@@ -48,6 +52,23 @@ class Recorder:
         if args:
             parts.append(self._part("args", args))
         self._put("called", node.id, _object(parts))
+
+    def known(self, node: Node, called: Entry) -> None:
+        """The journal has this call already: a join that stands for its edges keeps the name that it has there."""
+        data = None
+        for index, nodes in enumerate((node.inputs, node.after)):
+            if len(nodes) == 1 and nodes[0].kind == "join" and nodes[0] not in self._joins:
+                data = json.loads(called.data) if data is None else data
+                names = edges_of(data)[index]
+                if len(names) == 1 and is_join(names[0]):
+                    self._joins[nodes[0]] = names[0]
+
+    def rewired(self, nodes: Iterable[Node]) -> None:
+        """An edit has changed these nodes: joins among them, and joins that gather those, stand for others now."""
+        queue = list(nodes)
+        for node in queue:  # grows meanwhile
+            if self._joins.pop(node, None) is not None:
+                queue.extend(node.dependents)
 
     def begun(self, node: Node, attempt: int, then: Callable[[], Any] | None = None) -> None:
         """An attempt starts; with ``then``, only once that is on disk."""
@@ -144,13 +165,21 @@ class Recorder:
         self._writer.put_then(self._entry("over", PROGRAM, _object(parts)), then)
 
     def _edges(self, name: str, nodes: tuple[Node, ...]) -> str:
-        """Steps by their ids. A join, which is no step, stands for those it gathers: the same for a whole layer."""
-        only = nodes[0] if len(nodes) == 1 else None
-        if only is None or only.kind != "join":
-            return self._part(name, _ids(nodes))
-        if self._joined[:2] != (name, only):
-            self._joined = (name, only, self._part(name, _ids(nodes)))
-        return self._joined[2]
+        text = self._names(nodes)
+        return f'"{name}":{text if len(text) <= INLINE else f"[{quoted(self._join(text))}]"}'
+
+    def _names(self, nodes: tuple[Node, ...]) -> str:
+        """The names of nodes, as JSON. Joins among them, and those that these gather, are written if they are new."""
+        for join in bottom_up(filter(_is_join, nodes), self._joins.__contains__, _inside):
+            gathered = (*join.inputs, *join.after)  # none if a long run has let go of it
+            self._joins[join] = self._join(self._names(gathered)) if gathered else _NOTHING
+        names = dict.fromkeys(self._joins[node] if node.kind == "join" else node.id for node in nodes)
+        return f"[{','.join(quoted(name) for name in names if name)}]"
+
+    def _join(self, text: str) -> StepId:
+        hash_ = digest(text)
+        self._writer.keep(self._run, hash_, text)
+        return join_named(hash_)
 
     # -- texts -------------------------------------------------------------------------------------------------------
 
@@ -192,8 +221,9 @@ def _object(parts: list[str]) -> str:
     return f"{{{','.join(parts)}}}"
 
 
-def _ids(nodes: tuple[Node, ...]) -> str:
-    """The ids of steps as JSON, those that a join gathers in its place."""
-    if len(nodes) == 1 and nodes[0].kind != "join":
-        return f"[{quoted(nodes[0].id)}]"
-    return f"[{','.join(map(quoted, behind_joins(nodes)))}]"
+def _is_join(node: Node) -> bool:
+    return node.kind == "join"
+
+
+def _inside(join: Node) -> Iterable[Node]:
+    return filter(_is_join, (*join.inputs, *join.after))

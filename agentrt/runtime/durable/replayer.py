@@ -93,6 +93,7 @@ class Replayer:
         if recorded is None:
             return False
         self._progress += 1
+        self._recorder.known(node, recorded.called)
         if self._replay.stands(recorded):
             self._known[node.id] = handle, recorded
             node.lane = ""  # it takes nobody's place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +136,10 @@ class Scribe:
     def edited(self, maker: StepId, data: dict[str, Any], then: Callable[[], Any] | None = None) -> None:
         """The graph is changed, or an edit of it refused; ``then`` is called once that is on disk."""
         self._when_live(partial(self._recorder.edited, maker, data, then))
+
+    def rewired(self, nodes: Iterable[Node]) -> None:
+        """An edit has changed these nodes."""
+        self._recorder.rewired(nodes)
 
     def text(self, handle: Handle[Any], text: str) -> None:
         """The program is handed a piece of a step's text."""
