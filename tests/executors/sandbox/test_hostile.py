@@ -329,10 +329,28 @@ async def test_the_system_cannot_be_changed(box: Sandbox) -> None:
 
 async def test_setuid_programs_gain_nothing(box: Sandbox, work: Path) -> None:
     """A setuid copy of a shell runs as who runs it, and no privilege is to be had."""
-    done = await box.run(
-        "cp /bin/sh sh; chmod 4755 sh; ./sh -p -c 'grep -E \"NoNewPrivs|CapEff|CapBnd\" /proc/self/status'"
-    )
+    (work / "sh").write_bytes(Path("/bin/sh").read_bytes())
+    (work / "sh").chmod(0o4755)
+    done = await box.run("./sh -p -c 'grep -E \"NoNewPrivs|CapEff|CapBnd\" /proc/self/status'")
     assert done.out.split() == ["CapEff:", "0" * 16, "CapBnd:", "0" * 16, "NoNewPrivs:", "1"]
+
+
+async def test_no_setuid_program_is_left_behind(python: Python, work: Path) -> None:
+    """Outside the box it would run as the user that the box ran as, whoever starts it."""
+    done = await python("""
+        import os
+        def attempt(do):
+            try: do()
+            except OSError as error: print(error.errno, end=" ")
+        os.umask(0)
+        attempt(lambda: os.chmod("kept.txt", 0o4755))
+        attempt(lambda: os.open("made", os.O_CREAT | os.O_WRONLY, 0o4755))
+        attempt(lambda: os.mknod("made", 0o4755))
+        attempt(lambda: os.fchmod(os.open("kept.txt", os.O_RDONLY), 0o4755))
+        os.chmod("kept.txt", 0o755)
+    """)
+    assert done.out.split() == ["1"] * 4, done.err
+    assert [oct(file.stat().st_mode & 0o7777) for file in work.iterdir()] == ["0o755"]
 
 
 @pytest.mark.parametrize("size", [200_000, 5_000_000])

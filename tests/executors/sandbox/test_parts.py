@@ -139,6 +139,23 @@ def test_the_filter_refuses_what_it_should(
     assert judged(code, X86_32, read) == errno.ENOSYS  # another machine's numbers
 
 
+@pytest.mark.parametrize(
+    ("machine", "architecture", "fchmod", "fchmodat", "openat"),
+    [("x86_64", X86, 91, 268, 257), ("aarch64", ARM, 52, 53, 56)],
+)
+def test_the_filter_refuses_setuid_modes(
+    machine: str, architecture: int, fchmod: int, fchmodat: int, openat: int
+) -> None:
+    """A mode counts for opening where a file is made; elsewhere that register holds anything."""
+    code = program(machine, counted=True)
+    assert judged(code, architecture, fchmod, 3, 0o2755) == judged(code, architecture, fchmodat, 3, 0, 0o755) == 0
+    assert judged(code, architecture, fchmod, 3, 0o4755) == judged(code, architecture, fchmodat, 3, 0, 0o4711) == 1
+    assert judged(code, architecture, openat, 3, 0, 0o1, 0o4777) == 0
+    assert judged(code, architecture, openat, 3, 0, 0o101, 0o4777) == judged(code, architecture, 452, 3, 0, 0o4000) == 1
+    assert judged(code, architecture, openat, 3, 0, 0o20200002, 0o4777) == 1
+    assert judged(code, architecture, 437) == errno.ENOSYS  # openat2: its mode cannot be looked at
+
+
 def test_the_filter_knows_the_second_numbers_of_x86() -> None:
     """Calls by the x32 numbers are refused, where the same call could hide."""
     assert judged(program("x86_64", counted=True), X86, 0x40000000 + 165) == errno.ENOSYS
