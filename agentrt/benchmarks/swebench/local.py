@@ -11,6 +11,9 @@ from agentrt.benchmarks.swebench.mirrors import Mirrors
 from agentrt.benchmarks.swebench.official import Official
 from agentrt.benchmarks.swebench.place import Place
 
+TESTING: Final = "testing"
+"""The purpose of the places that tests run in."""
+
 _TIMED_OUT: Final = "\n>>>>> Tests Timed Out after {:g} s\n"
 
 
@@ -35,7 +38,8 @@ class Local:
 
     async def test(self, instance: Instance, patch: str, within: float) -> str:
         """See ``Way``: in a fresh place, which is removed."""
-        place = await self.place(instance, "testing")
+        await self.where(instance, TESTING).remove()  # of a run that was killed, with what its tests left there
+        place = await self.place(instance, TESTING)
         script = instance.testing(str(place.tree), patched=bool(patch.strip()))
         whole = patch if patch.endswith("\n") else patch + "\n"
         try:
