@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -128,9 +129,10 @@ def _named(sessions: Sequence[Session], options: argparse.Namespace) -> list[Ses
 
 def _pool(what: Wanted, options: argparse.Namespace) -> int:
     """Tokens of the pool: by the pressure, but room for the longest context."""
-    if options.pressure <= 0 or options.rounds < 1:
+    if not 0 < options.pressure < math.inf or options.rounds < 1 or options.pool < 0:
         raise ConfigError(
-            f"--pressure {options.pressure:g}, --rounds {options.rounds}: expected above 0, and 1 or more"
+            f"--pressure {options.pressure:g}, --rounds {options.rounds}, --pool {options.pool}: expected above 0, 1 "
+            f"or more, and 0 or more"
         )
     needed = int(what.longest * ROOM) + 1
     if options.pool and options.pool < needed:

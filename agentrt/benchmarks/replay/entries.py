@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     loop.add_argument(
         "--open",
         metavar="RATE",
-        type=_rate,
+        type=_above,
         nargs="?",
         const=0.0,
         help="sessions begin as recorded, or at random, RATE a second, however many others run",
@@ -95,7 +96,7 @@ def checked(options: argparse.Namespace) -> None:
     """Raise ``ConfigError`` for options that cannot be used; set how many sessions run at once."""
     for name, least in (("sessions", 0), ("turns", 0), ("max_gap", 0), ("window", 0), ("closed", 1)):
         value = getattr(options, name)
-        if value is not None and value < least:
+        if value is not None and not least <= value < math.inf:
             raise ConfigError(f"--{name.replace('_', '-')} {value:g}: expected {least} or more")
     if options.closed:
         options.at_once = options.closed
@@ -138,7 +139,3 @@ def _scale(text: str) -> float:
     if not 1 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r}: expected 1 or more")
     return value
-
-
-def _rate(text: str) -> float:
-    return _above(text)

@@ -63,7 +63,7 @@ class _Counted:
 def _all(path: Path, kind: str, counted: _Counted, lines: Iterable[str]) -> list[Session]:
     try:
         found = _READERS[kind](lines)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         said = f"{error} missing" if isinstance(error, KeyError) else str(error)
         raise ConfigError(f"{path}, line {counted.number}: not a session that can be read: {said}") from error
     if not found:
@@ -101,7 +101,7 @@ def _has(text: str, mark: str) -> bool:
         return False
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     inner = [one for one in told.values() if isinstance(one, Mapping)] if isinstance(told, Mapping) else []
     return any(mark in one for one in [told, *inner] if isinstance(one, Mapping))

@@ -19,7 +19,9 @@ def mooncake(lines: Iterable[str]) -> Iterator[Session]:
     for number, line in enumerate(lines):
         if line.strip():
             told = json.loads(line)
-            turn = Turn(int(told["input_length"]), max(1, int(told["output_length"])), blocks=runs_of(told["hash_ids"]))
+            turn = Turn(
+                int(told["input_length"]) or 1, max(1, int(told["output_length"])), blocks=runs_of(told["hash_ids"])
+            )
             yield Session(
                 f"request{number}", (turn,), MOONCAKE_BLOCK, "mooncake", arrives=float(told["timestamp"]) / 1000
             )

@@ -5,6 +5,7 @@ Lengths are tokens, times seconds, both as recorded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeAlias
@@ -53,6 +54,15 @@ class Turn:
     word: str = ""
     helpers: tuple[Session, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for what no engine was asked for."""
+        if not (self.prompt >= 1 and self.output >= 1 and self.kept >= 0):
+            raise ValueError(
+                f"a prompt of {self.prompt} tokens ({self.kept} of them kept) and a reply of {self.output}"
+            )
+        if not 0 <= self.gap < math.inf:
+            raise ValueError(f"a gap of {self.gap} s")
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -70,6 +80,11 @@ class Session:
     head: Head | None = None
     arrives: float = 0.0
     last: tuple[Session, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for a time that is none, and blocks of no tokens."""
+        if not math.isfinite(self.arrives) or self.block < 0:
+            raise ValueError(f"it arrives at {self.arrives} s and has blocks of {self.block} tokens")
 
     @property
     def longest(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,23 @@ from tests.benchmarks.replay.recordings import (
     claude_session,
     dynamo_record,
     dynamo_request,
+    request,
     swe_session,
     written,
 )
+
+DEEP = '{"input_length": ' + "[" * 100_000
+
+
+def one_request(prompt: float, at: float) -> str:
+    """A line of Mooncake's."""
+    return json.dumps({"hash_ids": [1], "output_length": 1, "input_length": prompt, "timestamp": at}) + "\n"
+
+
+def one_session(**more: int) -> str:
+    """A line with a Claude Code session."""
+    return json.dumps({"requests": [request(0.0, range(1, 6), 330)], "id": "x", **more}) + "\n"
+
 
 NUMBERS = st.lists(st.integers(0, 40), max_size=30)
 
@@ -139,6 +154,13 @@ def test_requests_without_context_are_sessions_of_their_own(tmp_path: Path) -> N
         ('{"requests": [{"type": "n"}], "id": "x", "block_size": 64}\n', r"line 1: .*'in' missing"),
         ('{"llm_calls": []}\n', "'task' missing|'set' missing"),
         ('{"requests": [], "id": "x", "block_size": 64}\n', "no session with a turn"),
+        (one_request(-10, 0), "line 1: .*a prompt of -10 tokens"),
+        (one_request(math.inf, 0), "line 1: .*infinity"),
+        (one_request(10, math.nan), "line 1: .*arrives at nan"),
+        (one_request(10, 0) + DEEP, "line 2: .*recursion"),
+        (DEEP, "neither Azure's CSV nor JSON lines"),
+        (one_session(block_size=0, tool_tokens=9), "line 1: .*zero"),
+        (one_session(block_size=-1), "line 1: .*blocks of -1"),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -175,6 +175,7 @@ def test_sessions_begin_as_they_arrived(server: ScriptedServer, tmp_path: Path) 
     [
         (("--closed", "0"), "--closed 0: expected 1 or more"),
         (("--sessions", "-1"), "--sessions -1: expected 0 or more"),
+        (("--max-gap", "nan"), "--max-gap nan: expected 0 or more"),
         (("--window", "20"), "no turn fits a window of 20 tokens"),
         (("--open",), "tells of no arrivals"),
         (("--kv", "lru,agentrt"), "--engine holds one tree and one policy"),
@@ -298,6 +299,8 @@ def test_a_contest_is_told_as_one_json_object(
 def test_a_pool_has_room_for_the_longest_context(trace: Path) -> None:
     """Under high pressure it is no smaller than that, and one that is asked for smaller is refused."""
     assert run("--trace", str(trace), "--kv", "lru,agentrt", "--pool", "500", "--scale", "1") == 2
+    for odd in (("--pressure", "nan"), ("--pool", "-1"), ("--rounds", "0")):
+        assert run("--trace", str(trace), "--kv", "lru,agentrt", "--scale", "1", *odd) == 2
 
 
 # -- runs as agent traces --------------------------------------------------------------------------------------------
