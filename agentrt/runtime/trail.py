@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Final
+from weakref import ref
 
 from agentrt.graph.machine import Node
 
@@ -22,12 +23,19 @@ class Trail:
     """What one asyncio task has waited for. ``nodes`` is an ordered set; those implied by later ones are left out.
 
     ``inherited`` are the nodes it began with: one that has left ``nodes`` since then is implied by others there.
+    ``above`` is the trail that they are from.
     """
 
-    __slots__ = ("branches", "inherited", "nodes", "task")
+    __slots__ = ("__weakref__", "above", "branches", "inherited", "nodes", "task")
 
-    def __init__(self, task: asyncio.Task[Any] | None, inherited: Mapping[Node, None] = _NOTHING) -> None:
+    def __init__(
+        self,
+        task: asyncio.Task[Any] | None,
+        inherited: Mapping[Node, None] = _NOTHING,
+        above: ref[Trail] | None = None,
+    ) -> None:
         self.task = task
+        self.above = above
         self.inherited = inherited
         self.nodes: dict[Node, None] = dict(inherited)
         self.branches: list[Trail] | None = None  # most steps have none
@@ -46,10 +54,13 @@ class Trail:
         return tuple(node for node in done if node not in implied)
 
     def replace(self, front: tuple[Node, ...], join: Node) -> None:
-        """Let one join stand for a wide front."""
-        for node in front:
-            del self.nodes[node]
-        self.nodes[join] = None
+        """Let one join stand for a wide front, also above if it is from there, for further branches to begin with."""
+        above = None if self.above is None else self.above()
+        for one in (self, above):
+            if one is not None and all(node in one.nodes for node in front):
+                for node in front:
+                    del one.nodes[node]
+                one.nodes[join] = None
 
     def _gather(self) -> None:
         """Take over the trails of branches whose task has ended."""
@@ -82,7 +93,7 @@ def current_trail() -> Trail:
         here = Trail(task)
         trail.set(here)
     elif here.task is not task:
-        branch = Trail(task, dict(here.nodes))
+        branch = Trail(task, dict(here.nodes), ref(here))
         if here.branches is None:
             here.branches = []
         here.branches.append(branch)

@@ -273,6 +273,24 @@ async def test_a_wide_front_gets_a_join(width: int) -> None:
     assert sum(one.kind == "join" for one in result.steps) == joined
 
 
+async def test_branches_share_the_join_of_what_all_of_them_come_after() -> None:
+    """Many tasks behind a wide layer, each with steps of its own, have one join for it, and not one each."""
+
+    @program
+    async def main() -> None:
+        await asyncio.gather(*(do(str(number)) for number in range(10)))
+        await asyncio.gather(*(chain("a", "b") for _ in range(10)))
+        await call("end")
+
+    result = await Runtime().run(main)
+    found = set(result.edges)
+    joins = [one.id for one in result.steps if one.kind == "join"]
+    assert count_edges(found, "do", "join") == 10
+    assert {f"a#{number}" for number in range(1, 11)} == {after for before, after in found if before == joins[0]}
+    assert {before for before, after in found if after == joins[1]} == {f"b#{number}" for number in range(1, 11)}
+    assert [before for before, after in found if after == "end#1"] == [joins[1]]
+
+
 @pytest.mark.parametrize("handles", [False, True], ids=["awaited", "handed on"])
 async def test_edges_grow_with_the_steps_not_with_their_square(handles: bool) -> None:
     """Ten layers of fifty, each after the whole layer before, have a few edges a step."""
