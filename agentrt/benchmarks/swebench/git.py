@@ -61,7 +61,7 @@ async def take(mirror: Path, commit: str, into: Path) -> None:
         "--depth=1",
         "--no-tags",
         f"--upload-pack={_SERVING}",
-        f"file://{mirror}",
+        mirror.absolute().as_uri(),
         commit,
     )
     try:

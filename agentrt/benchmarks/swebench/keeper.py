@@ -8,6 +8,7 @@ runs in a sandbox, since the tree is theirs and git believes what stands in tree
 from __future__ import annotations
 
 import hashlib
+from shlex import quote
 from typing import Final
 
 from agentrt.benchmarks.swebench.place import Place
@@ -39,9 +40,7 @@ class Keeper:
 
     def __init__(self, place: Place, box: Sandbox) -> None:
         self._box = box
-        self._head = (
-            f"export GIT_DIR='{place.keeper}' GIT_WORK_TREE='{place.tree}'; rm -f \"$GIT_DIR/index.lock\"; set -e; "
-        )
+        self._head = f'export GIT_DIR={quote(str(place.keeper))} GIT_WORK_TREE={quote(str(place.tree))}; rm -f "$GIT_DIR/index.lock"; set -e; '
 
     async def begin(self, call: str) -> None:
         """A call begins that may change files: mark the tree, or put it back to the mark if there is one.

@@ -21,13 +21,15 @@ from agentrt.testing import Asked, Reply, ScriptedServer, call, refuse, say
 from tests.benchmarks.swebench.tiny import ID, Tiny, tiny
 
 REPO = Path(__file__).parents[3]
+ODD = "it's 100%41"
+"""A name that is read as another one where it is not quoted."""
 SED = "sed -i 's/len(items)\\]/len(items) - 1]/' counting/__init__.py"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """The tiny benchmark."""
-    return tiny(tmp_path_factory.mktemp("tiny"))
+    return tiny(tmp_path_factory.mktemp("tiny") / ODD)
 
 
 @pytest.fixture(autouse=True)
@@ -124,12 +126,12 @@ SOLVING = scripted(
 def test_an_agent_solves_it(made: Tiny, tmp_path: Path) -> None:
     """Calls in three notations, a mistake, and a reply without a call; tests of its own are no part of the patch."""
     with ScriptedServer.in_thread(SOLVING) as server:
-        ended = ran(made, tmp_path / "solved", "--engine", server.url)
+        ended = ran(made, tmp_path / ODD, "--engine", server.url)
         shown = [message["content"] for message in server.requests[-1].messages if message["role"] == "tool"]
         said = [message["content"] for message in server.requests[-1].messages if message["role"] == "user"]
     assert ended.returncode == 0, ended.stderr
-    assert verdict(tmp_path / "solved")["score"] == 1.0
-    found = output(tmp_path / "solved")
+    assert verdict(tmp_path / ODD)["score"] == 1.0
+    found = output(tmp_path / ODD)
     assert found["submitted"]
     assert "items[-1]" in found["patch"]
     assert "test_mine" not in found["patch"]
@@ -140,7 +142,7 @@ def test_an_agent_solves_it(made: Tiny, tmp_path: Path) -> None:
     assert "1 passed" in shown[5]
     assert len(said) == 2
     assert "no tool" in said[1]
-    line = json.loads((tmp_path / "solved" / "predictions.jsonl").read_text())
+    line = json.loads((tmp_path / ODD / "predictions.jsonl").read_text())
     assert line == {"instance_id": ID, "model_name_or_path": "scripted", "model_patch": found["patch"]}
 
 
