@@ -113,6 +113,9 @@ async def test_replies_are_decoded_as_the_official_handlers_do(
         assert await prompted.decode("[cd(folder='a'), ls()]") == ["cd(folder='a')", "ls()"]
         assert await prompted.decode("[mean(numbers=[2*3])]") == ["mean(numbers=[6])"]
         assert await prompted.decode("[mean(numbers=[2*__import__('os').getpid()])]") == []
+        assert await prompted.decode("[mean(numbers=[2**10, 10**-2])]") == ["mean(numbers=[1024, 0.01])"]
+        assert await prompted.decode("[mean(numbers=[9**9**9**9])]") == []
+        assert await prompted.decode("[mean(numbers=[1<<99999999999])]") == []
         assert await prompted.decode("I do not know.") == []
 
 

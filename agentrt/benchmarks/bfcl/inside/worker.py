@@ -58,6 +58,8 @@ from bfcl_eval.model_handler import utils as models  # noqa: E402
 from bfcl_eval.model_handler.api_inference.openai_completion import OpenAICompletionsHandler  # noqa: E402
 
 INSTANCE = re.compile(r"\w+_instance")
+HIGHEST = 1000
+"""The highest exponent that is reckoned with."""
 ARITHMETIC = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
 
 handlers = {kind: OpenAICompletionsHandler(kind, 0, kind, is_fc_model=KINDS[kind].is_fc_model) for kind in KINDS}
@@ -97,10 +99,18 @@ def literal(node: ast.expr) -> None:
 
 
 def only_arithmetic(text: str) -> None:
-    """Raise ``NameError`` unless it is numbers and texts with operators between them."""
+    """Raise ``NameError`` unless it is numbers and texts with operators between them, none of which runs for ever."""
     node = parsed(text)
-    if not all(isinstance(one, ARITHMETIC) for one in ast.walk(node)):
+    if not all(isinstance(one, ARITHMETIC) and not is_endless(one) for one in ast.walk(node)):
         raise NameError(f"name {text!r} is not defined")
+
+
+def is_endless(node: ast.AST) -> bool:
+    """Whether it may grow without bounds: ``9**9**9``, ``1<<10**9``."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, (ast.Pow, ast.LShift)):
+        return False
+    by = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
+    return not (isinstance(by, ast.Constant) and isinstance(by.value, (int, float)) and abs(by.value) <= HIGHEST)
 
 
 def parsed(text: str) -> ast.expr:
