@@ -15,7 +15,7 @@ from agentrt.benchmarks.harness.entries import Entry, Outcome
 from agentrt.benchmarks.harness.folder import Folder
 from agentrt.benchmarks.harness.measuring import measure
 from agentrt.benchmarks.harness.sittings import Clock
-from agentrt.errors import ConfigError, InDoubt, JournalError, ReplayDiffers, Unreachable
+from agentrt.errors import ConfigError, InDoubt, JournalError, Refused, ReplayDiffers, Unreachable
 from agentrt.executors.base import ModelExecutor
 from agentrt.runtime import Run, RunResult, Runtime
 from agentrt.sdk.steps import Program
@@ -28,6 +28,12 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
 _ODD: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 _NOTED_S: Final = 1.0
 """Seconds between two times that the sitting is written down."""
+
+_TOO_MANY: Final = 429
+"""The status of a server that has enough of our requests, whatever they are."""
+
+_ENGINES: Final = frozenset({Unreachable.__name__, Refused.__name__})
+"""Failures that may be the engine's: of one that was not looked into, nothing is known."""
 
 LATE: Final = "it took longer than"
 """How the reason begins for which an entry is ended that had its time."""
@@ -57,7 +63,7 @@ class Teller(Protocol):
         ...
 
     async def trouble(self) -> str | None:
-        """Why it does not answer; ``None`` when it does."""
+        """Why its model does not answer anything; ``None`` when it does."""
         ...
 
 
@@ -87,7 +93,7 @@ async def run_entries(
 
     What a program raises is its entry's outcome. Cancelling cancels the runs, and finishes none of them: they go on
     the next time. Raises ``ConfigError`` when two entries have one id, ``JournalError`` when nothing can be written
-    down, ``Unreachable`` when the engine does not answer any more.
+    down, ``Unreachable`` when the engine does not answer any more, ``Refused`` when it takes no more requests.
     """
     wanted = _different(entries)
     finished = folder.outcomes()
@@ -239,23 +245,27 @@ class _Runs:
         )
 
     async def _check(self, result: RunResult[Any]) -> None:
-        """See that the run's failure, if it failed, is its own."""
+        """See that the run's failure, if it failed, is its own: no entry is wrong because the disk is full, the key is
+        not the server's, or the server is gone or has enough of us."""
         for error in _causes(result.error):
             if isinstance(error, JournalError) and not isinstance(error, (InDoubt, ReplayDiffers)):
                 raise error
-            if isinstance(error, Unreachable) and self._settings.teller is not None:
+            if isinstance(error, Refused) and error.status == _TOO_MANY:
+                way = "go on later, or with a smaller --at-once"
+                raise Refused(f"the server takes no more requests now: {error}; {way}", status=_TOO_MANY) from error
+            if isinstance(error, (Unreachable, Refused)) and self._settings.teller is not None:
                 trouble = await self._settings.teller.trouble()
                 if trouble is not None:
                     raise Unreachable(f"the engine does not answer any more: {trouble}") from error
 
 
 def _over(recording: Recording) -> bool:
-    """Whether a run that is in the journal came to its end, rather than being stopped or losing its engine."""
+    """Whether a run that is in the journal came to its end, rather than being stopped or left alone by its engine."""
     error = error_of(recording, None)
     if recording.run.status == "cancelled":
         return error is not None and LATE in error["message"]
     return recording.run.status == "done" or (
-        recording.run.status == "failed" and error is not None and error["type"] != Unreachable.__name__
+        recording.run.status == "failed" and error is not None and error["type"] not in _ENGINES
     )
 
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from agentrt.executors.http import HttpServer
 
 _PATIENCE: Final = 30.0
-"""Seconds that a server may take to say what it is."""
+"""Seconds that a server may take to say what it is, or anything."""
+
+_FEW: Final = 16
+"""Tokens of a reply that is only to show that there is one."""
 
 _GLANCE: Final = 5.0
 """Seconds that it may take to say what it counted, which can be done without."""
@@ -48,9 +51,8 @@ class Served:
 class Answering:
     """Asks an engine how it is. ``story`` says how its process ended, ``None`` while it runs."""
 
-    def __init__(self, executor: ConnectedExecutor, server: HttpServer, story: Callable[[], str | None]) -> None:
+    def __init__(self, executor: ConnectedExecutor, story: Callable[[], str | None]) -> None:
         self._executor = executor
-        self._server = server
         self._story = story
 
     async def counts(self) -> Mapping[str, int]:
@@ -66,9 +68,15 @@ class Answering:
             return {}
 
     async def trouble(self) -> str | None:
-        """See ``Teller``. The end of its log goes with it."""
+        """See ``Teller``: it is asked something that every model answers. The end of its log goes with it."""
+        from agentrt.types import Message, ModelRequest, Sampling
+
+        plain = ModelRequest((Message("user", "Say yes."),), sampling=Sampling(max_tokens=_FEW, temperature=0.0))
         try:
-            await self._server.get("/v1/models")
+            async with asyncio.timeout(_PATIENCE):
+                await self._executor.execute(plain)
+        except TimeoutError:
+            return None  # it is there, and busy
         except ExecutorError as error:
             story = await asyncio.to_thread(self._story)
             return f"{error}; {story}" if story else str(error)
@@ -139,7 +147,7 @@ async def _asked(
         told = {"kind": "openai", "model": await found.model(), "url": url, **await _told(server)}
         if ours is not None:
             told["device"] = ours.device
-        teller = Answering(executor, server, story)
+        teller = Answering(executor, story)
         yield Served({"default": executor}, told, ours.pid if ours else 0, teller)
 
 

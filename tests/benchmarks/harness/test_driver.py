@@ -16,10 +16,10 @@ from agentrt.benchmarks.harness.driver import LATE, Settings, run_entries, run_i
 from agentrt.benchmarks.harness.entries import Entry, Outcome
 from agentrt.benchmarks.harness.folder import RESULTS, Folder
 from agentrt.benchmarks.harness.serving import served
-from agentrt.errors import ConfigError, Unreachable
+from agentrt.errors import ConfigError, Refused, Unreachable
 from agentrt.executors import connect
 from agentrt.store import Journal, archive
-from agentrt.testing import Asked, Reply, ScriptedServer, break_off, say
+from agentrt.testing import Asked, Reply, ScriptedServer, break_off, refuse, say
 from tests.benchmarks.harness.toy import AT_ONCE, answer, entries, replies
 
 QUICK = Settings(at_once=AT_ONCE, timeout=60)
@@ -197,18 +197,54 @@ async def test_an_engine_that_is_gone_stops_the_benchmark(tmp_path: Path) -> Non
     assert set(noted(tmp_path / "ledger").values()) == {1}
 
 
+@pytest.mark.parametrize("status", [401, 404, 500])
+async def test_an_engine_that_refuses_everything_stops_the_benchmark(tmp_path: Path, status: int) -> None:
+    """A wrong key, a model's name that it has not, a fault of its own: no entry is wrong for it, and all goes on."""
+    wanted, well = entries(3, tmp_path / "ledger"), asyncio.Event()
+
+    def answers(asked: Asked) -> Reply:
+        return replies(asked) if well.is_set() else refuse(status, "nothing for nobody")
+
+    async with ScriptedServer(answers) as server, served(server.url, None) as here:
+        settings = replace(QUICK, teller=here.teller)
+        with pytest.raises(Unreachable, match=r"does not answer any more: .*nothing for nobody"):
+            await run_entries(Folder(tmp_path / "a"), wanted, answer, here.models, settings, Heard())
+        assert Folder(tmp_path / "a").outcomes() == {}
+        well.set()
+        found = await run_entries(Folder(tmp_path / "a"), wanted, answer, here.models, settings, Heard())
+    assert {one.status for one in found} == {"done"}
+    assert set(noted(tmp_path / "ledger").values()) == {1}
+
+
+async def test_an_engine_that_has_enough_stops_the_benchmark(tmp_path: Path) -> None:
+    """Too many requests are no entry's fault, though one more would be answered."""
+    wanted, scarce = entries(3, tmp_path / "ledger"), asyncio.Event()
+
+    def answers(asked: Asked) -> Reply:
+        return replies(asked) if scarce.is_set() or "question 1" not in asked.last else refuse(429, "slow down")
+
+    async with ScriptedServer(answers) as server, served(server.url, None) as here:
+        settings = replace(QUICK, teller=here.teller)
+        with pytest.raises(Refused, match=r"slow down.*smaller --at-once"):
+            await run_entries(Folder(tmp_path / "a"), wanted, answer, here.models, settings, Heard())
+        scarce.set()
+        found = await run_entries(Folder(tmp_path / "a"), wanted, answer, here.models, settings, Heard())
+    assert {one.status for one in found} == {"done"}
+
+
 async def test_a_request_that_the_engine_does_not_bear_is_its_entrys_failure(tmp_path: Path) -> None:
-    """Where the engine answers otherwise, an entry whose request breaks off has failed."""
+    """Where the engine answers otherwise, an entry whose request breaks off, or is refused, has failed."""
 
     def breaks(asked: Asked) -> Reply:
-        return break_off() if "question 1" in asked.last else replies(asked)
+        refused = refuse(400, "no") if "question 2" in asked.last else replies(asked)
+        return break_off() if "question 1" in asked.last else refused
 
     async with ScriptedServer(breaks) as server, served(server.url, None) as here:
         settings = replace(QUICK, teller=here.teller)
         found = await run_entries(
             Folder(tmp_path / "a"), entries(3, tmp_path / "ledger"), answer, here.models, settings, Heard()
         )
-    assert [one.status for one in found] == ["done", "failed", "done"]
+    assert [one.status for one in found] == ["done", "failed", "failed"]
 
 
 async def test_entries_begin_when_they_arrive(tmp_path: Path) -> None:
