@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from agentrt.benchmarks.harness.entries import Measures, Outcome
 from agentrt.benchmarks.harness.folder import Folder
 from agentrt.benchmarks.harness.report import STRANGE, Report, report
-from agentrt.benchmarks.harness.stats import Interval, Paired, mcnemar, paired, ratio
+from agentrt.benchmarks.harness.stats import Interval, Paired, gain, mcnemar, paired, ratio
 from agentrt.benchmarks.harness.words import chance, counted, percent
 from agentrt.errors import ConfigError
 
@@ -123,8 +123,13 @@ class Comparison:
 def compared(folders: Sequence[Folder]) -> list[Comparison]:
     """Each of the others beside the first folder.
 
-    Raises ``ConfigError`` for folders of different benchmarks, or without an entry that both have.
+    Raises ``ConfigError`` for a folder that is named twice, for folders of different benchmarks, or without an entry
+    that both have.
     """
+    places = [folder.path.resolve() for folder in folders]
+    twice = [str(place) for place in places if places.count(place) > 1]
+    if twice:
+        raise ConfigError(f"{twice[0]!r} is named twice; name the folders of different runs")
     names = _names(folders)
     first, *others = (report(folder) for folder in folders)
     return [compare(first, other, names[0], name) for other, name in zip(others, names[1:], strict=True)]
@@ -157,10 +162,12 @@ def _scores(first: Report, second: Report, both: Sequence[str]) -> Scores | None
     if not judged:
         return None
     before, after = ([each.verdicts[one].score for one in judged] for each in (first, second))
-    found = paired(before, after)
-    whole = all(one in (0, 1) for one in (*before, *after))
-    p = mcnemar([one == 1 for one in before], [one == 1 for one in after]) if whole else found.p
-    return Scores(fmean(before), fmean(after), found.difference, p, found.pairs)
+    if all(one in (0, 1) for one in (*before, *after)):
+        passed, late = [one == 1 for one in before], [one == 1 for one in after]
+        difference, p = gain(passed, late), mcnemar(passed, late)
+    else:
+        difference, p, _ = paired(before, after)
+    return Scores(fmean(before), fmean(after), difference, p, len(judged))
 
 
 def _times(ended: Sequence[tuple[Outcome, Outcome]]) -> Iterator[Times]:
@@ -174,11 +181,11 @@ def _times(ended: Sequence[tuple[Outcome, Outcome]]) -> Iterator[Times]:
 
 def _warnings(first: Report, second: Report, name: str, other: str) -> Iterator[str]:
     """What makes the two less alike than one would like, but for the KV policy."""
-    for what in ("model", "seed", "timeout", "at_once", "options"):
+    for what in ("model", "seed", "timeout", "at_once"):
         one, two = first.told.get(what), second.told.get(what)
         if one != two:
             yield f"different {what.replace('_', '-')}: {one!r} in {name}, {two!r} in {other}"
-    for what, of in (("machine", _machine), ("engine", _engine)):
+    for what, of in (("options", _options), ("machine", _machine), ("engine", _engine)):
         ours, theirs = of(first), of(second)
         differ = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
         if differ:
@@ -188,6 +195,11 @@ def _warnings(first: Report, second: Report, name: str, other: str) -> Iterator[
             yield f"others took {percent(each.numbers.others)} of the machine while {called} ran: times mean less"
         if each.numbers.strange > STRANGE:
             yield f"others asked the engine {percent(each.numbers.strange)} of its prompts while {called} ran"
+
+
+def _options(found: Report) -> Mapping[str, Any]:
+    options: Mapping[str, Any] = found.told.get("options", {})
+    return options
 
 
 def _machine(found: Report) -> Mapping[str, Any]:
@@ -200,7 +212,13 @@ def _engine(found: Report) -> Mapping[str, Any]:
 
 
 def _some(told: Mapping[str, Any], keys: Sequence[str]) -> str:
-    return ", ".join(f"{key} {told.get(key, '?')}" for key in keys)
+    return ", ".join(f"{key} {_short(told.get(key, '?'))}" for key in keys)
+
+
+def _short(value: Any) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    return ids([str(one) for one in value]) or "none"
 
 
 def _names(folders: Sequence[Folder]) -> list[str]:

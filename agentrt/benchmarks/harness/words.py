@@ -32,7 +32,9 @@ def percent_between(found: Interval) -> str:
 
 
 def took_between(found: Interval) -> str:
-    """``4.56 s (4.1 s-5.02 s)``."""
+    """``4.56 s (4.1 s-5.02 s)``; of one value alone nothing is known but itself."""
+    if found.low == found.high:
+        return took(found.value)
     return f"{took(found.value)} ({took(found.low)}-{took(found.high)})"
 
 

@@ -87,6 +87,29 @@ def test_different_benchmarks_are_not_compared(tmp_path: Path) -> None:
         beside(runs(tmp_path / "c", 1.0), folder(tmp_path / "d", [outcome("else")]))
 
 
+def test_a_folder_is_not_compared_with_itself(tmp_path: Path) -> None:
+    """However it is written."""
+    first = runs(tmp_path / "a", 1.0)
+    with pytest.raises(ConfigError, match=r"/a' is named twice"):
+        beside(first, Folder(tmp_path / "a" / ".." / "a"))
+
+
+def test_scores_that_are_the_same_are_not_sure_to_be(tmp_path: Path) -> None:
+    """Of a few entries that all passed twice little is known of the others."""
+    found = beside(*(runs(tmp_path / name, 1.0, passed=5, size=5) for name in "ab"))
+    assert found.scores is not None
+    assert found.scores.difference.low < -0.3 < 0.3 < found.scores.difference.high
+
+
+def test_only_options_that_differ_are_told(tmp_path: Path) -> None:
+    """By name, and of long lists the beginning."""
+    first = runs(tmp_path / "a", 1.0, told={"options": {"kind": "fc", "categories": ["x"]}})
+    second = runs(tmp_path / "b", 1.0, told={"options": {"kind": "fc", "categories": [*"xyzuvw"]}})
+    assert beside(first, second).warnings == (
+        "different options: categories x in a, categories x, y, z, u, v and 1 more in b",
+    )
+
+
 def test_what_makes_two_runs_unlike_is_a_warning(tmp_path: Path) -> None:
     """Model, seed, machine, engine and a busy machine are warned of; the KV policy is what one compares."""
     told = {

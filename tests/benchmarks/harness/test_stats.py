@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agentrt.benchmarks.harness.stats import Interval, mcnemar, mean, paired, percentile, ratio, share
+from agentrt.benchmarks.harness.stats import Interval, gain, mcnemar, mean, paired, percentile, ratio, share
 
 DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
 """Cross- minus self-fertilised plants of Zea mays, in eighths of an inch (Darwin 1876; Fisher, The Design of
@@ -79,13 +79,33 @@ def test_resampled_and_normal_intervals_agree() -> None:
 
 
 def test_intervals_hold_what_they_promise() -> None:
-    """Of 100 samples of an even distribution, about 95% have intervals with the true mean in it."""
+    """Of 100 samples of an even distribution, about 95% have intervals with the true mean in it, small ones too."""
     chance = random.Random(3)
-    hits = 0
-    for _ in range(100):
-        found = mean([chance.random() for _ in range(25)])
-        hits += found.low <= 0.5 <= found.high
-    assert 88 <= hits <= 99
+    for size in (6, 25):
+        hits = 0
+        for _ in range(100):
+            found = mean([chance.random() for _ in range(size)])
+            hits += found.low <= 0.5 <= found.high
+        assert 91 <= hits <= 99
+
+
+@pytest.mark.parametrize("size", [5, 40])
+def test_a_gain_holds_what_it_promises(size: int) -> None:
+    """Of 400 pairs of runs in which two of ten fail at first, and half of these then pass, at least 95% or nearly."""
+    chance, hits = random.Random(4), 0
+    for _ in range(400):
+        first = [chance.random() < 0.8 for _ in range(size)]
+        found = gain(first, [one or chance.random() < 0.5 for one in first])
+        hits += found.low <= 0.1 <= found.high
+        assert -1 <= found.low <= found.value <= found.high <= 1
+    assert hits >= 375
+
+
+def test_a_gain_of_few_entries_is_not_sure() -> None:
+    """Where no entry changed sides the interval is no point."""
+    found = gain([True] * 5, [True] * 5)
+    assert found.value == 0
+    assert found.high == -found.low == pytest.approx(0.396, abs=5e-4)  # 1.96 * sqrt(2 / 7 / 7)
 
 
 @pytest.mark.parametrize(("part", "value"), [(0.05, 15), (0.3, 20), (0.4, 20), (0.5, 35), (0.95, 50), (1.0, 50)])
