@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.benchmarks.bfcl.official import CATEGORIES, GROUPS, VERSION, Kind
 from agentrt.benchmarks.harness.options import add_arguments as add_shared
+from agentrt.benchmarks.harness.options import positive
 from agentrt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("what is run").add_argument
     add("--categories", metavar="A,B", type=_categories, default=CATEGORIES, help="categories or groups of them (all)")
     add("--prompting", action="store_true", help="tell functions in the prompt, for models that know no tools")
-    add("--max-tokens", metavar="N", type=int, default=_MAX_TOKENS, help=f"that one reply may take ({_MAX_TOKENS})")
+    add(
+        "--max-tokens", metavar="N", type=positive, default=_MAX_TOKENS, help=f"that one reply may take ({_MAX_TOKENS})"
+    )
     add("--oracle", action="store_true", help="check the benchmark: the ground truth answers, no model is asked")
     add("--drop", action="store_true", help="with --oracle: one thing of it is wrong")
     add_shared(parser, name="bfcl")
@@ -54,8 +57,6 @@ def run(options: argparse.Namespace) -> int:
     """Run it and print what came of it. Raises ``ConfigError``, ``EngineError`` and ``ExecutorError``."""
     if options.drop and not options.oracle:
         raise ConfigError("--drop leaves something out of the ground truth; give --oracle with it")
-    if options.max_tokens < 1:
-        raise ConfigError(f"--max-tokens {options.max_tokens}: expected 1 or more")
     return asyncio.run(_run(options))
 
 

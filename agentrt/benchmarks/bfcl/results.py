@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from agentrt.benchmarks.bfcl.official import Official, group_of
 from agentrt.benchmarks.harness.entries import Outcome, Verdict
+from agentrt.benchmarks.harness.folder import write_whole
 from agentrt.errors import ExecutorError, StepTimeout
 
 _PATIENCE_S: Final = 120.0
@@ -101,6 +102,4 @@ def _file(folder: Path, what: str, model: str, category: str) -> Path:
 
 def _write(file: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    part.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in lines), encoding="utf-8")
-    part.replace(file)
+    write_whole(file, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in lines))

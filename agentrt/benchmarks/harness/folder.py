@@ -6,10 +6,10 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from agentrt.benchmarks.harness.entries import Outcome, Verdict
 from agentrt.benchmarks.harness.sittings import Sitting
@@ -24,6 +24,8 @@ EXTRA: Final = "extra.json"
 LOCK: Final = ".lock"
 
 _BLOCK: Final = 1 << 16
+
+T = TypeVar("T")
 
 _FREE: Final = frozenset({"at_once", "environment", "began"})
 """What may be another when a folder is gone on with: it changes times, not results, and the last is what is told."""
@@ -43,16 +45,21 @@ class Folder:
 
     @property
     def begun(self) -> bool:
-        """Whether something was run here before."""
+        """Whether something is run here, or was to be."""
         return (self.path / BENCH).exists()
 
+    @property
+    def used(self) -> bool:
+        """Whether there is anything to go on with."""
+        return any((self.path / name).exists() for name in (JOURNAL, RESULTS))
+
     def begin(self, told: Mapping[str, Any]) -> None:
-        """Enter what is run, or see that it is what was run here before.
+        """Enter what is run, or see that it is what was run here before, if anything was.
 
         Raises ``ConfigError`` naming what differs, and for a folder that cannot be written.
         """
         try:
-            differ = self.differs(told) if self.begun else []
+            differ = self.differs(told) if self.used else []
             if differ:
                 raise ConfigError(
                     f"{str(self.path)!r} was begun with something else ({'; '.join(differ)}); go on with the same, or "
@@ -65,16 +72,17 @@ class Folder:
 
     def told(self) -> dict[str, Any]:
         """What was run here. Raises ``ConfigError`` for a folder that is none of a benchmark."""
+        file = self.path / BENCH
         try:
-            found = json.loads((self.path / BENCH).read_text(encoding="utf-8"))
+            found = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(
                 f"{str(self.path)!r} has no {BENCH}; name the folder of a run of `agentrt bench`"
             ) from None
         except ValueError as error:
-            raise ConfigError(f"{str(self.path / BENCH)!r} is damaged: {error}") from error
+            raise ConfigError(f"{str(file)!r} is damaged: {error}; begin in another folder") from error
         if not isinstance(found, dict):
-            raise ConfigError(f"{str(self.path / BENCH)!r} is damaged: expected a JSON object")
+            raise ConfigError(f"{str(file)!r} is damaged: expected a JSON object; begin in another folder")
         return found
 
     def differs(self, told: Mapping[str, Any]) -> list[str]:
@@ -119,14 +127,16 @@ class Folder:
         file = self.path / RESULTS
         with self._adding, file.open("ab") as stream:
             _drop_torn_line(file)
-            stream.write(line.encode())
+            stream.write(_bytes(line))
             stream.flush()
             os.fsync(stream.fileno())
 
     def outcomes(self) -> dict[str, Outcome]:
-        """The finished entries by their ids; a line that was torn by a crash is none."""
-        found = (Outcome.from_json(line) for line in _lines(self.path / RESULTS))
-        return {one.entry: one for one in found}
+        """The finished entries by their ids; a line that was torn by a crash is none.
+
+        Raises ``ConfigError``, as all that read do, for what is damaged.
+        """
+        return {one.entry: one for one in _lines(self.path / RESULTS, Outcome.from_json)}
 
     def judged(self, verdicts: Iterable[Verdict]) -> None:
         """What the grader said of all of them."""
@@ -135,7 +145,7 @@ class Folder:
 
     def verdicts(self) -> dict[str, Verdict]:
         """What the grader said, by entry; empty before it did."""
-        return {line["entry"]: Verdict(**line) for line in _lines(self.path / VERDICTS)}
+        return {one.entry: one for one in _lines(self.path / VERDICTS, lambda line: Verdict(**line))}
 
     def sat(self, sittings: Iterable[Sitting]) -> None:
         """When it was worked on; the last one may still go on."""
@@ -144,8 +154,7 @@ class Folder:
 
     def sittings(self) -> list[Sitting]:
         """When it was worked on, in order; empty before the first entry was finished."""
-        file = self.path / SITTINGS
-        return [Sitting.from_json(told) for told in json.loads(file.read_text())] if file.exists() else []
+        return _list(self.path / SITTINGS, Sitting.from_json)
 
     def tell(self, extra: Iterable[tuple[str, str, str]]) -> None:
         """Further lines for the report, which the benchmark alone knows: name, value, and what else is to be said."""
@@ -153,17 +162,47 @@ class Folder:
 
     def extra(self) -> list[tuple[str, str, str]]:
         """What ``tell`` was given last; empty before."""
-        file = self.path / EXTRA
-        return [tuple(one) for one in json.loads(file.read_text(encoding="utf-8"))] if file.exists() else []
+        return _list(self.path / EXTRA, _figure)
 
 
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
+def _lines(file: Path, made: Callable[[Any], T]) -> Iterator[T]:
+    """What is made of each line."""
     if not file.exists():
         return
     with file.open("rb") as stream:
-        for line in stream:
+        for number, line in enumerate(stream, 1):
             if line.endswith(b"\n"):  # else it was torn
-                yield json.loads(line)
+                with _sound(f"line {number} of {str(file)!r}"):
+                    one = made(json.loads(line))
+                yield one
+
+
+def _list(file: Path, made: Callable[[Any], T]) -> list[T]:
+    """What is made of each element of a JSON list; empty where there is no file."""
+    if not file.exists():
+        return []
+    with _sound(repr(str(file))):
+        found = json.loads(file.read_bytes())
+        if not isinstance(found, list):
+            raise TypeError("expected a list")
+        return [made(one) for one in found]
+
+
+def _figure(line: Any) -> tuple[str, str, str]:
+    name, value, more = line
+    return name, value, more
+
+
+@contextmanager
+def _sound(what: str) -> Iterator[None]:
+    """Inside, something of ours is read."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{what} is damaged, or of another version of agentrt ({type(error).__name__}: {error}); delete it and run "
+            f"the same command again: finished runs are in {JOURNAL}"
+        ) from error
 
 
 def _drop_torn_line(file: Path) -> None:
@@ -187,5 +226,10 @@ def _drop_torn_line(file: Path) -> None:
 def write_whole(file: Path, text: str) -> None:
     """Put ``text`` in the place of what a file held: at no time there is a part of it."""
     part = file.with_name(f".{file.name}.part")
-    part.write_text(text, encoding="utf-8")
+    part.write_bytes(_bytes(text))
     part.replace(file)
+
+
+def _bytes(text: str) -> bytes:
+    """As UTF-8; halves of characters, which models do write, as JSON has them."""
+    return text.encode("utf-8", "backslashreplace")

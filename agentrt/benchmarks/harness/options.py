@@ -76,9 +76,15 @@ class Bench:
 def add_arguments(parser: argparse.ArgumentParser, *, name: str) -> None:
     """Add the options that all benchmarks of agents share; ``name`` is that of the benchmark."""
     add = parser.add_argument_group("how it is run").add_argument
-    add("--out", metavar="FOLDER", type=Path, help=f"begin there, or go on ({RESULTS}/{name}-DATE)")
-    add("--engine", metavar="URL", help="any OpenAI-compatible server, its key in AGENTRT_API_KEY (an engine of ours)")
-    add("--model", metavar="NAME", help="the model, as the server calls it or as `agentrt engine up --model` takes it")
+    add("--out", metavar="FOLDER", type=_path, help=f"begin there, or go on ({RESULTS}/{name}-DATE)")
+    add(
+        "--engine",
+        metavar="URL",
+        type=_text,
+        help="any OpenAI-compatible server, its key in AGENTRT_API_KEY (an engine of ours)",
+    )
+    model = "the model, as the server calls it or as `agentrt engine up --model` takes it"
+    add("--model", metavar="NAME", type=_text, help=model)
     add("--kv", metavar="POLICY", default="agentrt", help="what the engine is told of its KV cache (agentrt)")
     add("--at-once", metavar="N", type=positive, default=8, help="entries that run at the same time (8)")
     add("--timeout", metavar="SECONDS", type=seconds, default=600.0, help="that one entry may take (600)")
@@ -183,15 +189,17 @@ def _folder(out: Path | None, name: str, told: Mapping[str, Any]) -> Folder:
 
 def positive(text: str) -> int:
     """A whole number, 1 or more: the ``type`` of an option."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 or more")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 1 or more")
+    return int(text)
 
 
 def seconds(text: str) -> float:
     """Seconds above 0: the ``type`` of an option."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r}: expected seconds above 0")
     return value
@@ -199,4 +207,18 @@ def seconds(text: str) -> float:
 
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between them: the ``type`` of an option."""
-    return tuple(one for one in text.split(",") if one)
+    found = tuple(one for one in text.split(",") if one)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a name or several; leave the option out for all")
+    return found
+
+
+def _text(text: str) -> str:
+    """What a shell makes of a variable that is not set must not choose another engine, model or folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a value; leave the option out to do without")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text))

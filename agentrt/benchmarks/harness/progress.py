@@ -113,7 +113,9 @@ class Progress:
         self.tally.finish(outcome)
 
     def broken_off(self) -> None:
-        """It ends before its end: says how to go on."""
+        """It ends before its end: says how to go on, if it had begun."""
+        if not self.tally.of:
+            return
         where = shlex.quote(str(self._folder.path))
         self._say(
             f"{self.tally.done} of {self.tally.of} entries are finished; the same command with --out {where} goes on"

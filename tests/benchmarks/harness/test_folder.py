@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from agentrt.benchmarks.harness.entries import Verdict
-from agentrt.benchmarks.harness.folder import BENCH, RESULTS, Folder
+from agentrt.benchmarks.harness.folder import BENCH, EXTRA, RESULTS, SITTINGS, VERDICTS, Folder
+from agentrt.benchmarks.harness.report import report
 from agentrt.benchmarks.harness.sittings import Sitting
 from agentrt.errors import ConfigError
 from tests.benchmarks.harness.samples import TOLD, folder, outcome
@@ -26,12 +27,19 @@ def test_the_same_goes_on_whatever_the_machine(tmp_path: Path) -> None:
 )
 def test_something_else_is_refused(tmp_path: Path, name: str, value: object) -> None:
     """The message has what it was, what it is now, and the way out."""
-    made = folder(tmp_path, [])
+    made = folder(tmp_path, [outcome("a")])
     with pytest.raises(ConfigError) as refused:
         made.begin({**TOLD, name: value})
     assert f"{name}: {TOLD[name]!r}, now {value!r}" in str(refused.value)
     assert "--out" in str(refused.value)
     assert made.told() == dict(TOLD)
+
+
+def test_where_nothing_was_run_something_else_begins(tmp_path: Path) -> None:
+    """A mistake in the options does not use a folder up."""
+    made = folder(tmp_path, [])
+    made.begin({**TOLD, "seed": 2})
+    assert made.told()["seed"] == 2
 
 
 def test_lists_and_tuples_are_the_same_options(tmp_path: Path) -> None:
@@ -74,6 +82,26 @@ def test_lines_come_back_as_they_went(tmp_path: Path) -> None:
     assert [*made.outcomes()] == ["a", "b"]
     assert made.outcomes()["a"].measures.seconds == 2.0
     assert made.outcomes()["b"] == wanted[1]
+
+
+@pytest.mark.parametrize("name", [RESULTS, VERDICTS, SITTINGS, EXTRA])
+@pytest.mark.parametrize("line", ["x", '{"a": 1}', "[1]", "null"])
+def test_what_is_damaged_is_named(tmp_path: Path, name: str, line: str) -> None:
+    """With the file and the way out; so is what another version wrote."""
+    made = folder(tmp_path, [outcome("a")], {"a": 1.0}, sittings=[Sitting(1.0)])
+    (tmp_path / name).write_text(f"{line}\n")
+    with pytest.raises(ConfigError, match=rf"{name}.*is damaged, or of another version.*delete it"):
+        report(made)
+
+
+def test_halves_of_characters_come_back(tmp_path: Path) -> None:
+    """Models write them, and no entry is lost for it."""
+    wanted = outcome("a", output="\ud83d and \udc00", error="E: \ud83d")
+    made = folder(tmp_path, [wanted])
+    made.judged([Verdict("a", "plain", 0.0, "\ud83d")])
+    assert made.outcomes() == {"a": wanted}
+    assert made.verdicts()["a"].why == "\ud83d"
+    report(made).write()
 
 
 @pytest.mark.parametrize("cut", [1, 10, 200])

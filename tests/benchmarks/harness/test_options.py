@@ -22,12 +22,28 @@ def parsed(*words: str) -> argparse.Namespace:
 
 
 @pytest.mark.parametrize(
-    "words", [("--at-once", "0"), ("--timeout", "0"), ("--timeout", "inf"), ("--limit", "-1"), ("--seed", "x")]
+    ("words", "says"),
+    [
+        (("--at-once", "0"), "expected a whole number, 1 or more"),
+        (("--at-once", "many"), "expected a whole number, 1 or more"),
+        (("--limit", "-1"), "expected a whole number, 1 or more"),
+        (("--timeout", "0"), "expected seconds above 0"),
+        (("--timeout", "inf"), "expected seconds above 0"),
+        (("--timeout", "soon"), "expected seconds above 0"),
+        (("--seed", "x"), "invalid int value"),
+        (("--engine", ""), "leave the option out"),
+        (("--model", " "), "leave the option out"),
+        (("--out", ""), "leave the option out"),
+        (("--ids", ","), "leave the option out"),
+    ],
 )
-def test_options_that_cannot_be_are_refused(words: tuple[str, str]) -> None:
-    """Before anything begins."""
+def test_options_that_cannot_be_are_refused(
+    words: tuple[str, str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything begins; a variable that is not set chooses no other engine, folder or entries."""
     with pytest.raises(SystemExit):
         parsed(*words)
+    assert says in capsys.readouterr().err
 
 
 async def test_what_was_run_on_what_is_written_down(tmp_path: Path) -> None:

@@ -42,6 +42,13 @@ def test_where_to_watch_is_said_first(tmp_path: Path) -> None:
     assert second == f"to watch: agentrt watch --journal '{tmp_path}/my runs/runs.db'"
 
 
+def test_what_never_began_is_not_gone_on_with(tmp_path: Path) -> None:
+    """A mistake in the options is no benchmark that was broken off."""
+    told, stream = lines(tmp_path, Hand())
+    told.broken_off()
+    assert stream.getvalue() == ""
+
+
 def test_lines_come_now_and_then(tmp_path: Path) -> None:
     """Not for each entry, but for the last; with what failed, what passed, and how long it will take by those done."""
     hand = Hand()
