@@ -6,9 +6,9 @@ import asyncio
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -20,6 +20,9 @@ from agentrt.testing.samples import sample
 pytestmark = [pytest.mark.usefixtures("official_environment"), pytest.mark.timeout(300)]
 
 ENTRIES = ("simple_python_0", "simple_java_0", "multi_turn_base_0", "multi_turn_miss_func_0", "multi_turn_base_56")
+
+SOME = ("simple_python", "simple_java", "parallel", "irrelevance", "live_relevance", "multi_turn_miss_func")
+"""A category of each way in which ground truth is made a reply, and spoilt."""
 
 
 async def started(*arguments: str) -> asyncio.subprocess.Process:
@@ -36,9 +39,12 @@ async def bench(*arguments: str) -> tuple[int, str]:
     return process.returncode, said.decode()
 
 
-def asking(server: ScriptedServer, out: Path) -> list[str]:
-    wanted = "simple_python,simple_java,multi_turn_base,multi_turn_miss_func"
-    return ["--engine", server.url, "--out", str(out), "--categories", wanted, "--ids", ",".join(ENTRIES)]
+def asking(server: ScriptedServer, out: Path, ids: Sequence[str] = ENTRIES) -> list[str]:
+    wanted = {one.rpartition("_")[0] for one in ids}
+    return [
+        *("--engine", server.url, "--out", str(out)),
+        *("--categories", ",".join(sorted(wanted)), "--ids", ",".join(ids)),
+    ]
 
 
 def lines(folder: Path, kind: str) -> dict[str, Any]:
@@ -64,19 +70,34 @@ def fickle(asked: Asked) -> Reply:
     return calls(*((one["name"], sample(one["parameters"])) for one in some[: number % 4 - 1]))
 
 
-async def test_an_endpoint_is_scored(tmp_path: Path) -> None:
+class Whole(NamedTuple):
+    """A run that nobody disturbed: its folder, what it printed, what it asked."""
+
+    folder: Path
+    said: str
+    requests: list[Asked]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """All entries, once for all tests."""
+    place = tmp_path_factory.mktemp("whole") / "out"
+    with ScriptedServer.in_thread(fickle, model="my/model") as server:
+        code, said = asyncio.run(bench(*asking(server, place)))
+        assert code == 0, said
+        return Whole(place, said, [*server.requests])
+
+
+def test_an_endpoint_is_scored(whole: Whole) -> None:
     """Every entry has its verdict; result and score files are where the official command looks; requests have tools."""
-    async with ScriptedServer(fickle, model="my/model") as server:
-        code, said = await bench(*asking(server, tmp_path / "out"))
-    assert code == 0, said
-    assert "of 5 entries" in said
-    found = lines(tmp_path / "out", "result")
+    assert "of 5 entries" in whole.said
+    found = lines(whole.folder, "result")
     assert {line["id"] for some in found.values() for line in some} == set(ENTRIES)
-    assert (tmp_path / "out/result/my_model/multi_turn/BFCL_v4_multi_turn_base_result.json").exists()
-    scores = lines(tmp_path / "out", "score")
+    assert (whole.folder / "result/my_model/multi_turn/BFCL_v4_multi_turn_base_result.json").exists()
+    scores = lines(whole.folder, "score")
     assert sum(some[0]["total_count"] for some in scores.values()) == 5
-    assert all(asked.body["temperature"] == 0 for asked in server.requests)
-    assert {asked.tools[0]["function"]["name"] for asked in server.requests if len(asked.tools) == 1} == {
+    assert all(asked.body["temperature"] == 0 for asked in whole.requests)
+    assert {asked.tools[0]["function"]["name"] for asked in whole.requests if len(asked.tools) == 1} == {
         "calculate_triangle_area", "GeometryPresentation_createPresentation",
     }  # fmt: skip
 
@@ -84,7 +105,7 @@ async def test_an_endpoint_is_scored(tmp_path: Path) -> None:
 async def test_a_call_that_never_ends_turns_is_stopped(tmp_path: Path) -> None:
     """A model that goes on calling is asked 21 times in a turn, as the official handlers do, and the entry is wrong."""
     async with ScriptedServer(lambda asked: calls(("pwd", {}))) as server:
-        code, said = await bench(*asking(server, tmp_path / "out")[:-1], "multi_turn_base_0")
+        code, said = await bench(*asking(server, tmp_path / "out", ["multi_turn_base_0"]))
     assert code == 0, said
     assert len(server.requests) == 21
     ((_, wrong),) = lines(tmp_path / "out", "score").values()
@@ -94,7 +115,7 @@ async def test_a_call_that_never_ends_turns_is_stopped(tmp_path: Path) -> None:
 async def test_calls_that_cannot_be_read_stay_words(tmp_path: Path) -> None:
     """Arguments that are no JSON end the turn; later requests have them as words, which every server takes."""
     async with ScriptedServer(lambda asked: calls(("pwd", '{"a'))) as server:
-        code, said = await bench(*asking(server, tmp_path / "out")[:-1], "multi_turn_base_0")
+        code, said = await bench(*asking(server, tmp_path / "out", ["multi_turn_base_0"]))
     assert code == 0, said
     assert len(server.requests) == 4
     answers = [one for one in server.requests[-1].messages if one["role"] == "assistant"]
@@ -103,14 +124,11 @@ async def test_calls_that_cannot_be_read_stay_words(tmp_path: Path) -> None:
     assert line["result"] == [[[{"pwd": '{"a'}]]] * 4
 
 
-async def test_killed_and_gone_on_with_it_comes_to_the_same(tmp_path: Path) -> None:
+async def test_killed_and_gone_on_with_it_comes_to_the_same(whole: Whole, tmp_path: Path) -> None:
     """Killed twice in the middle, the result and score files are those of an undisturbed run, but for the times; what
     the model had answered is not asked again."""
-    async with ScriptedServer(fickle) as server:
-        code, said = await bench(*asking(server, tmp_path / "whole"))
-        assert code == 0, said
     at_once = 2
-    async with ScriptedServer(fickle) as other:
+    async with ScriptedServer(fickle, model="my/model") as other:
         for seen in (4, 11):
             process = await started(*asking(other, tmp_path / "torn"), "--at-once", str(at_once))
             await other.until(lambda server, seen=seen: len(server.requests) >= seen)
@@ -118,32 +136,40 @@ async def test_killed_and_gone_on_with_it_comes_to_the_same(tmp_path: Path) -> N
             await process.communicate()
         code, said = await bench(*asking(other, tmp_path / "torn"), "--at-once", str(at_once))
         assert code == 0, said
-    assert without_times(lines(tmp_path / "torn", "result")) == without_times(lines(tmp_path / "whole", "result"))
-    assert lines(tmp_path / "torn", "score") == lines(tmp_path / "whole", "score")
-    assert len(other.requests) <= len(server.requests) + 2 * at_once
+    assert without_times(lines(tmp_path / "torn", "result")) == without_times(lines(whole.folder, "result"))
+    assert lines(tmp_path / "torn", "score") == lines(whole.folder, "score")
+    assert len(other.requests) <= len(whole.requests) + 2 * at_once
 
 
 async def test_a_failed_run_is_told_and_the_others_go_on(tmp_path: Path) -> None:
-    """A server that refuses one entry's prompt costs that entry only."""
+    """A server that refuses one entry's prompt costs that entry only; half a character in a reply costs none."""
 
     def picky(asked: Asked) -> Reply:
-        return refuse(400, "no triangles") if "triangle" in asked.last else fickle(asked)
+        return refuse(400, "no triangles") if "triangle" in asked.last else say("half of a smile: \ud83d")
 
     async with ScriptedServer(picky) as server:
-        code, said = await bench(*asking(server, tmp_path / "out"))
+        code, said = await bench(*asking(server, tmp_path / "out", ENTRIES[:2]))
     assert code == 0, said
+    assert "1 done, 1 failed" in said or "1 failed, 1 done" in said
     (line,) = lines(tmp_path / "out", "result")["BFCL_v4_simple_python_result.json"]
     assert line["result"].startswith("Error during inference: Refused:")
     (_, wrong) = lines(tmp_path / "out", "score")["BFCL_v4_simple_python_score.json"]
     assert wrong["error_type"] == "agentrt:run_failed"
 
 
-@pytest.mark.parametrize("options", [(), ("--prompting",), ("--drop",)], ids=["truth", "prompting", "drop"])
-async def test_the_benchmark_checks_itself(options: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("categories", "options"),
+    [(CATEGORIES, ()), (SOME, ("--prompting",)), (SOME, ("--drop",))],
+    ids=["truth", "prompting", "drop"],
+)
+async def test_the_benchmark_checks_itself(
+    categories: tuple[str, ...], options: tuple[str, ...], tmp_path: Path
+) -> None:
     """The ground truth of an entry of every category is right, and wrong as soon as one thing of it is."""
-    code, said = await bench("--oracle", *options, "--limit", str(len(CATEGORIES)), "--out", str(tmp_path / "out"))
+    wanted = ("--categories", ",".join(categories), "--limit", str(len(categories)), "--out", str(tmp_path / "out"))
+    code, said = await bench("--oracle", *options, *wanted)
     assert code == 0, said
-    assert f"{len(CATEGORIES)} done" in said
+    assert f"{len(categories)} done" in said
     accuracy = {some[0]["accuracy"] for some in lines(tmp_path / "out", "score").values()}
     assert accuracy == ({0.0} if "--drop" in options else {1.0})
 
