@@ -26,8 +26,8 @@ COMMANDS: Final = Limits(memory=2048 * MIB, processes=256)
 TESTS: Final = Limits(memory=4096 * MIB, processes=512, output=256 * MIB, kept=64 * MIB)
 """What the tests of a candidate may use; what they write is graded, so all of it is kept."""
 
-OURS: Final = Limits(output=16 * MIB, kept=16 * MIB)
-"""For what we run there ourselves: a patch is kept whole, or is too long."""
+OURS: Final = Limits(output=16 * MIB, kept=16 * MIB, disk=4 * COMMANDS.disk, files=4 * COMMANDS.files)
+"""For what we run there ourselves: a patch is kept whole, or is too long. What agents write counts here as well."""
 
 
 def boxed(place: Place, limits: Limits, *, writable: Sequence[Path] = ()) -> Sandbox:

@@ -7,6 +7,7 @@ import os
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from agentrt.errors import ConfigError, SetupError
 
@@ -61,7 +62,7 @@ async def take(mirror: Path, commit: str, into: Path) -> None:
         "--depth=1",
         "--no-tags",
         f"--upload-pack={_SERVING}",
-        mirror.absolute().as_uri(),
+        f"file://{quote(str(mirror))}",
         commit,
     )
     try:

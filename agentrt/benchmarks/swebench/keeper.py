@@ -16,23 +16,18 @@ from agentrt.errors import StepError
 from agentrt.executors.sandbox import Sandbox
 
 _WITHIN: Final = 120.0
-_TESTS: Final = ("**/tests/**", "testing/**", "test/**", "**/test_*.py", "**/*_test.py")
+_TESTS: Final = ("**/tests/**", "**/tests", "testing", "test", "**/test_*.py", "**/*_test.py")
 """What is left out of a patch: tests are the benchmark's. Packages inside the source that are called so stay in it."""
 
-_ADD: Final = "git add -A 2>&- || { chmod -R u+rwX .; git add -A --ignore-errors || test $? = 1; }; "
+_ADD: Final = "git add -A 2>/dev/null || { chmod -R u+rwX .; git add -A --ignore-errors || test $? = 1; }; "
 """What may not be read is made readable; what git cannot take all the same, a repository without a commit, is left."""
 
 _AS_IT_IS: Final = "* !working-tree-encoding"
 _AS_BYTES: Final = f"{_AS_IT_IS} -diff"
 """Attributes that stand above those of the tree: no file has another encoding; and none is text."""
 
-
 _NO_TEXT: Final = "\N{REPLACEMENT CHARACTER}"
 """Where a stream of the box has bytes that are no UTF-8."""
-
-
-class _TooLongError(StepError):
-    """A patch is longer than is kept."""
 
 
 class Keeper:
@@ -40,7 +35,8 @@ class Keeper:
 
     def __init__(self, place: Place, box: Sandbox) -> None:
         self._box = box
-        self._head = f'export GIT_DIR={quote(str(place.keeper))} GIT_WORK_TREE={quote(str(place.tree))}; rm -f "$GIT_DIR/index.lock"; set -e; '
+        folders = f"GIT_DIR={quote(str(place.keeper))} GIT_WORK_TREE={quote(str(place.tree))}"
+        self._head = f'export {folders}; rm -f "$GIT_DIR/index.lock"; set -e; '
 
     async def begin(self, call: str) -> None:
         """A call begins that may change files: mark the tree, or put it back to the mark if there is one.
@@ -56,12 +52,13 @@ class Keeper:
     async def patch(self) -> str:
         """What was changed, but for tests, as git tells it; empty when nothing was.
 
-        When it is longer than the box takes, files that are new are left out. Raises ``StepError`` when git fails.
+        When that is more than git can do in its box, files that are new are left out. Raises ``StepError`` when it
+        fails all the same.
         """
         options: tuple[str, ...] = ()
         try:
             found = await self._difference(_AS_IT_IS)
-        except _TooLongError:
+        except StepError:
             options = ("--diff-filter=a",)
             found = await self._difference(_AS_IT_IS, *options)
         return await self._difference(_AS_BYTES, *options) if _NO_TEXT in found else found
@@ -75,7 +72,6 @@ class Keeper:
         told = f"echo '{attributes}' > \"$GIT_DIR/info/attributes\"; "
         ended = await self._box.run(["bash", "-c", self._head + told + script], timeout=_WITHIN)
         if ended.code or ended.killed_by:
-            kind = _TooLongError if ended.killed_by == "output" else StepError
             why = f"limit of {ended.killed_by}" if ended.killed_by else f"status {ended.code}"
-            raise kind(f"git in the work tree failed ({why}): {ended.err[-500:]}")
+            raise StepError(f"git in the work tree failed ({why}): {ended.err[-500:]}")
         return ended.out

@@ -215,11 +215,12 @@ def test_an_entry_that_fails_hands_in_what_stands_there(made: Tiny, tmp_path: Pa
 
 
 def test_a_ruined_tree_hands_in_what_was_changed(made: Tiny, tmp_path: Path) -> None:
-    """A repository without a commit, folders too deep to be named, what nobody may read, a megabyte or many of what
-    is no text: the change among them is handed in all the same, its bytes as they were, and nothing is left over."""
+    """A link in the place of the tests, a repository without a commit, folders too deep to be named, what nobody may
+    read, megabytes of what is no text: the change among them is handed in all the same, and nothing is left over."""
     deep = "import os\nfor _ in range(1500):\n    os.mkdir('d'); os.chdir('d')"
     ruin = (
-        f'git init -q inner; touch inner/x; python -c "{deep}"; mkdir shut; touch shut/x; chmod 0 shut pyproject.toml; '
+        f'rm -rf tests; ln -s /etc tests; git init -q inner; touch inner/x; python -c "{deep}"; '
+        "mkdir shut; touch shut/x; chmod 0 shut pyproject.toml; "
         "echo '*.py working-tree-encoding=UTF-16' > .gitattributes; head -c 14000000 /dev/urandom > large.bin; "
         "printf '# caf\\351\\n' >> counting/__init__.py; sed -i '1i # coding: latin-1' counting/__init__.py"
     )
