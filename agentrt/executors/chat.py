@@ -5,6 +5,7 @@ Pure: nothing here sends or waits. Field names are those of OpenAI's chat API, w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from agentrt.errors import AgentrtError
@@ -142,7 +143,7 @@ class ChatAssembler:
 
     def reply(self) -> ModelReply:
         """The whole reply; called when the stream has ended."""
-        text = "".join(self._pieces)
+        text = joined(self._pieces)
         if self._finish not in _FINISHES:
             raise stream_error(self._name, {"message": f"generation ended by {self._finish!r}", "code": 500})
         calls = self._read_calls()
@@ -155,9 +156,15 @@ class ChatAssembler:
     def _read_calls(self) -> tuple[ToolCall, ...]:
         prefix = call_prefix(self._request)
         return tuple(
-            ToolCall(call.id or f"{prefix}_{index}", call.name, "".join(call.arguments))
+            ToolCall(call.id or f"{prefix}_{index}", call.name, joined(call.arguments))
             for index, call in sorted(self._calls.items())
         )
+
+
+def joined(pieces: Sequence[str]) -> str:
+    """The pieces of a reply in one: halves of a character that came one by one are one, and a half alone is none, which
+    no request could send back."""
+    return "".join(pieces).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def with_text_calls(reply: ModelReply, request: ModelRequest) -> ModelReply:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agentrt.executors.base import Emit
-from agentrt.executors.chat import stream_error, with_text_calls
+from agentrt.executors.chat import joined, stream_error, with_text_calls
 from agentrt.types import FinishReason, JsonSchema, ModelReply, ModelRequest, ToolSpec, Usage
 
 
@@ -102,7 +102,7 @@ class GenerateAssembler:
 
     def reply(self) -> ModelReply:
         """The whole reply; called when the stream has ended."""
-        reply = ModelReply("".join(self._pieces), (), self._finish or "stop", self._usage, self._model)
+        reply = ModelReply(joined(self._pieces), (), self._finish or "stop", self._usage, self._model)
         return with_text_calls(reply, self._request)
 
 

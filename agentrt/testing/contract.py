@@ -72,6 +72,15 @@ class ModelExecutorContract:
         assert len(pieces) > 1
         assert "".join(pieces) == reply.text == "Tea is a drink ü🍵."
 
+    async def test_half_a_character(self) -> None:
+        """One alone is none, so that the text can be sent back."""
+        async with self.serve([say("🍵 and half of \ud83d"), say("Well.")]) as server:
+            executor = self.make(server.url)
+            reply = await executor.execute(ask("What is tea?"))
+            assert reply.text == "🍵 and half of \N{REPLACEMENT CHARACTER}"
+            assert (await executor.execute(ask(reply.text))).text == "Well."
+            await executor.close()
+
     async def test_usage(self) -> None:
         """Tokens are the server's count; the beginning a second prompt shares with the first is cached."""
         async with self.serve() as server:

@@ -89,6 +89,16 @@ def test_calls_in_the_text() -> None:
     assert fold(said, ask("x", tools=(SEARCH,), tool_choice="none")).tool_calls == ()
 
 
+def test_halves_of_a_character_become_one() -> None:
+    """In the text and in arguments, when a server streams them one by one."""
+    tool = {"index": 0, "id": "c", "function": {"name": "search", "arguments": '{"query": "\ud83c'}}
+    rest = {"index": 0, "function": {"arguments": '\udf75"}'}}
+    reply = fold(
+        [chunk(content="\ud83c"), chunk(content="\udf75"), chunk(tool_calls=[tool]), chunk("stop", tool_calls=[rest])]
+    )
+    assert (reply.text, reply.tool_calls[0].arguments) == ("🍵", '{"query": "🍵"}')
+
+
 def test_errors_inside_a_stream() -> None:
     """An error sent after the stream began, or an ending that is none, is an error with the server's words."""
     with pytest.raises(PromptTooLong):
