@@ -68,7 +68,7 @@ def drawn(found: Comparison) -> Group:
         table.add_column(Text(harmless(name)))
     for row in rows(found):
         table.add_row(*(Text(cell) for cell in row))
-    said = [Text(harmless(one)) for one in remarks(found)]
+    said = [Text(harmless(one)) for one in (*remarks(found), *(f"warning: {one}" for one in found.warnings))]
     return Group(Text(harmless(found.conclusion), style="bold"), table, *said)
 
 
@@ -88,7 +88,7 @@ def rows(found: Comparison) -> Iterator[Sequence[str]]:
 
 
 def remarks(found: Comparison) -> Iterator[str]:
-    """What was compared, and what makes it mean less."""
+    """What was compared."""
     from agentrt.benchmarks.harness.compare import ids
     from agentrt.benchmarks.harness.words import counted
 
@@ -97,7 +97,6 @@ def remarks(found: Comparison) -> Iterator[str]:
     for name, missing in found.missing.items():
         if missing:
             yield f"only in {name}: {counted(len(missing), 'entry')} ({ids(missing)})"
-    yield from (f"warning: {one}" for one in found.warnings)
 
 
 def page(found: Sequence[Comparison]) -> str:
@@ -110,6 +109,7 @@ def page(found: Sequence[Comparison]) -> str:
         parts += [f'<p class="verdict">{html(one.conclusion)}</p>']
         parts += [table((_HEAD[0], one.first, one.second, *_HEAD[3:]), rows(one))]
         parts += [f"<p>{html(remark)}</p>" for remark in remarks(one)]
+        parts += [f'<p class="warning">{html(warning)}</p>' for warning in one.warnings]
     return document("agentrt bench compare", parts)
 
 

@@ -158,7 +158,17 @@ def test_the_command_prints_sentence_table_and_remarks(tmp_path: Path, capsys: p
     assert "time to first token" in printed
     assert "40 entries in both" in printed
     assert "&lt;c&gt; beside a" in page.read_text()
+    assert 'class="warning"' not in page.read_text()
     assert "<c>" not in page.read_text()
+
+
+def test_warnings_are_in_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What makes the two unlike stands under the table, and in the page in a box."""
+    names = [str(runs(tmp_path / name, 1.0, told={"model": f"<{name}>"}).path) for name in "ab"]
+    page = tmp_path / "page.html"
+    assert main(["bench", "compare", *names, "--page", str(page)]) == 0
+    assert "warning: different model: '<a>' in a, '<b>' in b" in capsys.readouterr().out
+    assert '<p class="warning">different model: &#x27;&lt;a&gt;&#x27; in a' in page.read_text()
 
 
 def test_the_command_gives_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
