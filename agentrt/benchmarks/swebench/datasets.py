@@ -40,17 +40,19 @@ def dataset(name: str, *, where: Home | None = None, host: str = HOST) -> Path:
 def _fetched(url: str, into: Path) -> Path:
     import httpx
 
-    part = into.with_suffix(".part")
-    into.parent.mkdir(parents=True, exist_ok=True)
+    part = into.with_suffix(f".{os.getpid()}.part")  # another process may fetch it, too
     try:
+        into.parent.mkdir(parents=True, exist_ok=True)
         with httpx.stream("GET", url, follow_redirects=True, timeout=60) as answer, part.open("wb") as file:
             answer.raise_for_status()
             for chunk in answer.iter_bytes():
                 file.write(chunk)
+        part.rename(into)
     except (httpx.HTTPError, OSError) as error:
         raise SetupError(
             f"the dataset cannot be fetched ({error}); fetch {url} elsewhere and name the file with --dataset, or put "
             f"it as {into.name} into the folder that {FOLDER_VARIABLE} names"
         ) from error
-    part.rename(into)
+    finally:
+        part.unlink(missing_ok=True)
     return into

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field
 
 from agentrt.benchmarks.swebench.boxes import COMMANDS, OURS, boxed
+from agentrt.benchmarks.swebench.calls import Calls
 from agentrt.benchmarks.swebench.edits import lines_replaced, replaced
 from agentrt.benchmarks.swebench.keeper import Keeper
 from agentrt.benchmarks.swebench.place import Place
@@ -35,19 +33,6 @@ _QUICK: Final = 60.0
 Line = Annotated[int, Field(ge=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
-    """One tool call: what it took, as its sandbox counted it, and how it ended."""
-
-    tool: str
-    what: str
-    code: int = 0
-    seconds: float = 0.0
-    cpu_s: float = 0.0
-    peak_memory: int = 0
-    killed_by: str = ""
-
-
 class Workbench:
     """Tools that work in a place. ``most`` characters of an output are shown; a command may take ``within`` seconds.
 
@@ -59,6 +44,7 @@ class Workbench:
         self._place = place
         self._most = most
         self._within = within
+        self._calls = Calls(place.folder / "calls")
         self._one = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._open: tuple[Sandbox, Keeper] | None = None
@@ -147,8 +133,8 @@ class Workbench:
         """How far it is: whether it was submitted, the patch so far, and all calls with what they took."""
         async with self._one:
             _, keeper = await self._opened()
-            calls = [json.loads(one.read_text()) for one in sorted(self._calls.glob("*.json"))]
-            return {"submitted": self._submitted.exists(), "patch": await keeper.patch(), "calls": calls}
+            patch = await keeper.patch()
+            return {"submitted": self._submitted.exists(), "patch": patch, "calls": self._calls.told()}
 
     # -- how -----------------------------------------------------------------------------------------------------------
 
@@ -166,10 +152,6 @@ class Workbench:
     def _submitted(self) -> Path:
         return self._place.folder / "submitted"
 
-    @property
-    def _calls(self) -> Path:
-        return self._place.folder / "calls"
-
     async def _opened(self) -> tuple[Sandbox, Keeper]:
         """The sandboxes, opened when the first call needs them: a run that only goes over what it did needs none."""
         if self._open is None:
@@ -185,7 +167,7 @@ class Workbench:
         """The text of a file. Raises ``ToolError`` for none."""
         box, _ = await self._opened()
         try:
-            data = await box.read(self._beneath(path))
+            data = await box.read(path)
         except FileNotFoundError:
             raise ToolError(f"there is no file {path}; look with search or bash: ls") from None
         except OSError as error:
@@ -199,20 +181,19 @@ class Workbench:
         """Whether there is no such file, but its folder. Raises ``ToolError`` when there is no folder: models imagine
         paths, and would never learn that they did."""
         box, _ = await self._opened()
-        beneath = self._beneath(path)
         try:
-            await box.list(str(PurePosixPath(beneath).parent))
+            await box.list(str(PurePosixPath(path).parent))
         except (FileNotFoundError, NotADirectoryError):
             raise ToolError(f"there is no folder for {path}; look with search or bash: ls, or make it") from None
         try:
-            await box.read(beneath)
+            await box.read(path)
         except FileNotFoundError:
             return True
         return False
 
     async def _write(self, path: str, text: str, first: int, last: int) -> str:
         box, _ = await self._opened()
-        await box.write(self._beneath(path), text.encode())
+        await box.write(path, text.encode())
         start = max(1, first - _AROUND)
         shown = numbered(text, start, last + _AROUND - start + 1, self._most)
         return f"{path} is now:\n{shown}{await self._complaint(path, text)}"
@@ -227,11 +208,6 @@ class Workbench:
         last = ended.err.strip().splitlines()[-3:]
         return "\nBut Python cannot read it any more; repair that:\n" + "\n".join(last) if ended.code else ""
 
-    def _beneath(self, path: str) -> str:
-        """A path as models write it, from the work tree."""
-        tree = str(self._place.tree)
-        return path.removeprefix(tree).lstrip("/") if path.startswith(tree) else path
-
     def _told(self, ended: Finished) -> str:
         out = shortened((ended.out + ended.err).strip(), self._most)
         end = f"[exit status {ended.code}]"
@@ -243,16 +219,7 @@ class Workbench:
         return f"{out}\n{end}{after}".lstrip()
 
     def _note(self, name: str, what: str, ended: Finished | None = None) -> None:
-        """Write down what a call took; of one that runs again, the last time counts."""
-        self._calls.mkdir(exist_ok=True)
-        key = hashlib.sha256(idempotency_key().encode()).hexdigest()[:16]
-        there = sorted(self._calls.glob("*.json"))
-        known = next((one for one in there if one.stem.endswith(key)), None)
-        file = known or self._calls / f"{len(there):05}-{key}.json"
-        took = {} if ended is None else {name: getattr(ended, name) for name in _TAKEN}
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(asdict(Called(name, shortened(what, 200), **took))))
-        part.rename(file)
+        self._calls.note(idempotency_key(), name, what, ended)
 
 
 async def left_in(place: Place) -> str:
@@ -263,5 +230,4 @@ async def left_in(place: Place) -> str:
         return await Keeper(place, box).patch()
 
 
-_TAKEN: Final = ("code", "seconds", "cpu_s", "peak_memory", "killed_by")
 _SUBMITTED: Final = "The solution is submitted. Reply DONE, without calling a tool."
