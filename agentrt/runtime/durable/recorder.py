@@ -165,6 +165,8 @@ class Recorder:
         self._writer.put_then(self._entry("over", PROGRAM, _object(parts)), then)
 
     def _edges(self, name: str, nodes: tuple[Node, ...]) -> str:
+        if len(nodes) == 1 and (known := self._joins.get(nodes[0]) if nodes[0].kind == "join" else nodes[0].id):
+            return f'"{name}":[{quoted(known)}]'
         text = self._names(nodes)
         return f'"{name}":{text if len(text) <= INLINE else f"[{quoted(self._join(text))}]"}'
 
