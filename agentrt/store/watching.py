@@ -43,7 +43,8 @@ class Happenings:
         self._bodies: dict[str, str] = {}
         self._seq = 0
         self._note = 0
-        self._begun = False
+        self.more = True
+        """Whether what was read last was a whole page, so that there may be another."""
 
     @property
     def end(self) -> Entry | None:
@@ -57,11 +58,9 @@ class Happenings:
         """
         while True:
             entries, notes = await self._rows(connection)
-            if self._begun and not entries and not notes:
-                return []
-            self._begun = True
             self._bodies = await archive.joins_of(connection, self._run, entries, self._retelling.joins)
-            if events := list(self._retelling.tell(entries, notes)):
+            events = list(self._retelling.tell(entries, notes))
+            if events or not self.more:
                 return events
 
     async def _rows(self, connection: AsyncConnection) -> tuple[Sequence[Entry], Sequence[NoteRow]]:
@@ -69,6 +68,7 @@ class Happenings:
         numbered = await archive.notes_of(connection, self._run, after=self._note, limit=self._size)
         notes: Sequence[NoteRow] = [note for _, note in numbered]
         entries: Sequence[Entry] = await archive.entries_of(connection, self._run, after=self._seq, limit=self._size)
+        self.more = self._size in (len(entries), len(notes))
         until = min(_end(entries, self._size), _end(notes, self._size))
         entries, notes = _until(entries, until), _until(notes, until)
         self._seq = entries[-1].seq if entries else self._seq

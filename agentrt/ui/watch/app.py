@@ -18,7 +18,8 @@ from textual.screen import Screen
 from agentrt.errors import AgentrtError, NoSuchRun, UsageError
 from agentrt.types import RunId, StepId
 from agentrt.ui.watch.messages import Notice, RunOpened, StepChosen, StepOpened
-from agentrt.ui.watch.screens.base import TABS, WatchScreen, headline
+from agentrt.ui.watch.panes.edges import TABS, Head
+from agentrt.ui.watch.screens.base import WatchScreen, headline
 from agentrt.ui.watch.sources.base import RunSource
 from agentrt.ui.watch.sources.journal import JournalRuns
 from agentrt.ui.watch.sources.replayed import Replayed, Steering
@@ -49,17 +50,9 @@ SCREENS: Final[dict[str, str]] = {
 _CSS: Final = """
 Screen { background: $background; color: $foreground; }
 ModalScreen { background: $background 60%; }
-#head { height: 2; background: $panel; }
-#run-line { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
-#tabs { height: 1; }
-.tab { width: auto; padding: 0 1; color: $text-muted; }
-.tab:hover { background: $surface; }
-.tab.shown { background: $background; color: $foreground; text-style: bold; }
-#mark { width: 1fr; text-align: right; padding: 0 1; color: $warning; }
 Pane { background: $background; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1;
        scrollbar-gutter: stable; }
 Pane:focus { background-tint: $foreground 3%; }
-Footer { background: $panel; }
 """
 
 
@@ -134,6 +127,7 @@ class WatchApp(ThemedApp):
         self._clock = clock
         self.wall = wall
         self._painted = -PAINT_S
+        self._made = False
         self._wake = asyncio.Event()
 
     # -- beginning and end -------------------------------------------------------------------------------------------
@@ -165,8 +159,25 @@ class WatchApp(ThemedApp):
             if not self.is_headless and hung_up():
                 self.exit(0)  # nobody sees it, and drawing for nobody is work all the same
                 return
+            if self.watched is not None and not more:
+                self._make_ready()
             live = self.watched is None or self.watched.live
             await self._rest(0.0 if more else LOOK_S if live else REST_S)
+
+    def _make_ready(self) -> None:
+        """Have what is gone to first be there already."""
+        if not self._made:
+            self._made = True
+            self.run_worker(self._make_all(), name="ready")
+
+    async def _make_all(self) -> None:
+        for mode, name in SCREENS.items():
+            if mode == "runs" and self.runs is None:
+                continue
+            await asyncio.to_thread(screen_class, name)
+            await self._init_mode(mode)  # Textual does it when a mode is gone to, which takes up to 0.2 s
+        for name in ("help:HelpScreen", "step:StepScreen", "confirm:ConfirmScreen"):
+            await asyncio.to_thread(screen_class, name)
 
     async def _rest(self, seconds: float) -> None:
         if not seconds:
@@ -193,13 +204,13 @@ class WatchApp(ThemedApp):
         now = self._clock()
         if soon and now - self._painted < PAINT_S:
             return
-        self._painted = now
         screen = self.shown
         if isinstance(screen, WatchScreen) and screen.is_mounted:
+            self._painted = now
             try:
                 screen.refresh_all()
             except NoMatches:
-                if screen.query("#run-line") and not self._exit:  # else it is being made, or taken down
+                if screen.query(Head) and not self._exit:  # else it is being made, or taken down
                     raise
 
     # -- for screens -------------------------------------------------------------------------------------------------
@@ -289,8 +300,13 @@ class WatchApp(ThemedApp):
         """Show another tab."""
         if mode == "runs" and self.runs is None:
             return
-        await self.switch_mode(mode)
-        self.paint()
+        with self.batch_update():
+            await self.switch_mode(mode)
+            self.paint()
+
+    def delay_update(self, delay: float = 0.0) -> None:
+        """Hold no picture back: Textual waits 50 ms with every change of modes, so that nobody sees a screen being
+        made; ``action_go`` waits until it is made."""
 
     async def action_help(self) -> None:
         """Show the keys."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from typing import Final
 
 from agentrt.ui.watch.acting import ActingApp, settled
 from agentrt.ui.watch.themes import theme_of
+
+_SETTLED_S: Final = 2.0
+"""Seconds after which all modules are loaded and all screens are made."""
 
 
 def watch_journal(
@@ -30,6 +35,8 @@ async def _watch(name: str, run: str | None, readonly: bool, replay: float | Non
 
 async def _shown(app: ActingApp) -> int:
     """Show the app until the person leaves. Raises what kept it from showing anything."""
+    # What is there by then stays; going through it again and again for garbage would keep keys waiting for 0.1 s.
+    asyncio.get_running_loop().call_later(_SETTLED_S, gc.freeze)
     await app.run_async()
     await settled()
     if app.failure is not None:

@@ -55,11 +55,15 @@ class Pages:
             self._pages.move_to_end(page)
         return None
 
-    def put(self, page: int, lines: Sequence[LogLine], find: str) -> bool:
-        """A page has come; ``False`` when it is of another search, or no longer than what is there already."""
-        if find != self.find or len(lines) <= len(self._pages.get(page, ())):
+    def held(self, page: int) -> int:
+        """How many lines of a page are loaded: its first ones."""
+        return len(self._pages.get(page, ()))
+
+    def add(self, page: int, lines: Sequence[LogLine], find: str) -> bool:
+        """The next lines of a page have come; ``False`` when there are none, or they are of another search."""
+        if find != self.find or not lines:
             return False
-        self._pages[page] = tuple(lines[: self.size])
+        self._pages[page] = (*self._pages.get(page, ()), *lines)
         self._pages.move_to_end(page)
         while len(self._pages) > self.keep:
             self._pages.popitem(last=False)
@@ -112,12 +116,15 @@ class Reading:
         if self._source is not None:
             self._counting.wanted()
 
-    def load(self, first: int, most: int) -> None:
-        """These lines are looked at now: have those loaded that are not there."""
+    def load(self, first: int, most: int) -> bool:
+        """These lines are looked at now: have those loaded that are not there; whether all are."""
         self._wanted = (first, most)
-        if not self._loading and self._source is not None and self.pages.missing(first, most) is not None:
+        if self._source is None or self.pages.missing(first, most) is None:
+            return True
+        if not self._loading:
             self._loading = True
             self._work(self._load())
+        return False
 
     async def _count_once(self) -> None:
         source, find = self._source, self.pages.find
@@ -141,17 +148,17 @@ class Reading:
             self._loading = False
 
     async def _load_page(self, page: int) -> bool:
-        source, find, size = self._source, self.pages.find, self.pages.size
+        source, find, size, held = self._source, self.pages.find, self.pages.size, self.pages.held(page)
         assert source is not None, "loaded only if there is one"
         try:
-            lines = await source.lines(page * size, size, find)
+            lines = await source.lines(page * size + held, size - held, find)
         except JournalError as error:
             self._trouble(error)
             return False
         if source is not self._source or find != self.pages.find:
             return True  # of what was shown before: what is shown now is loaded next
         lines = [line._replace(text=one_line(line.text[:MOST])) for line in lines]
-        if not self.pages.put(page, lines, find):
+        if not self.pages.add(page, lines, find):
             return False  # there are fewer than were counted
         self._came(lines)
         return True

@@ -8,21 +8,25 @@ from collections.abc import Callable
 from agentrt.types import StepId
 from agentrt.ui.folds.kv import KvView
 from agentrt.ui.model import RunView
-from agentrt.ui.watch.sources.base import RunSource, RunState
+from agentrt.ui.watch.sources.base import Look, RunSource
 
 
 class Watched:
-    """One run on the screens. ``version`` grows with every change; ``wall`` is the time of day in seconds."""
+    """One run on the screens, from the ``first`` look at its source on.
 
-    def __init__(self, source: RunSource, state: RunState, wall: Callable[[], float] = time.time) -> None:
+    ``version`` grows with every change; ``wall`` is the time of day in seconds.
+    """
+
+    def __init__(self, source: RunSource, first: Look, wall: Callable[[], float] = time.time) -> None:
         self.source = source
-        self.state = state
+        self.state = first.state
         self.view = RunView()
         self.kv = KvView()
         self.selected: StepId | None = None
         self.version = 0
         self._wall = wall
         self._rewound = 0
+        self._take(first)
 
     @property
     def now(self) -> float:
@@ -37,17 +41,19 @@ class Watched:
         return self.state.live
 
     async def look(self) -> bool:
-        """Take in a page of what is new; whether there was anything. Raises ``JournalError``."""
-        state = await self.source.look()
-        events = await self.source.events()
+        """Take in what is new; whether there is more of it. Raises ``JournalError``."""
+        look = await self.source.look()
         self._rewind()
-        for event in events:
+        self._take(look)
+        return look.more
+
+    def _take(self, look: Look) -> None:
+        for event in look.events:
             self.view.apply(event)
             self.kv.apply(event)
-        if events or state != self.state:
+        if look.events or look.state != self.state:
             self.version += 1
-        self.state = state
-        return bool(events)
+        self.state = look.state
 
     def _rewind(self) -> None:
         """Begin anew when the source does."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentrt.events import Event
 from agentrt.store.rows import StepStory
 from agentrt.types import StepId
-from agentrt.ui.watch.sources.base import LogLine, RunState
+from agentrt.ui.watch.sources.base import LogLine, Look, RunState
 
 
 class SilentSource:
@@ -16,13 +15,9 @@ class SilentSource:
     def __init__(self, state: RunState) -> None:
         self._state = state
 
-    async def look(self) -> RunState:
+    async def look(self) -> Look:
         """The state it was made with."""
-        return self._state
-
-    async def events(self) -> Sequence[Event]:
-        """None."""
-        return ()
+        return Look(self._state)
 
     async def story(self, step: StepId) -> StepStory:
         """Nothing is known of any step."""

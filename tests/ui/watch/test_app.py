@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.style import Style
 from textual.command import CommandPalette
 from textual.widgets import Input, Static
 
@@ -15,6 +16,7 @@ from agentrt.errors import JournalError, NoSuchRun
 from agentrt.store.journal import Journal
 from agentrt.types import StepId
 from agentrt.ui.watch.app import SCREENS, WatchApp, screen_class
+from agentrt.ui.watch.panes.edges import TABS, Head
 from agentrt.ui.watch.panes.gantt import GanttPane
 from agentrt.ui.watch.panes.graph import GraphPane
 from agentrt.ui.watch.panes.runs import RunsPane
@@ -34,6 +36,13 @@ def text_of(app: WatchApp) -> str:
     return "\n".join(strip.text.rstrip() for strip in strips(app))
 
 
+def marked_tab(app: WatchApp) -> str:
+    """The name of the tab that is marked, by how it looks."""
+    tabs = app.screen.query_one(Head).lines[1]
+    (found,) = [span for span in tabs.spans if isinstance(span.style, Style) and span.style.bold]
+    return tabs.plain[found.start : found.end]
+
+
 @pytest.mark.parametrize(("key", "mode"), list(zip("12345", SCREENS, strict=True)))
 async def test_a_number_goes_to_its_tab(all_runs: Path, key: str, mode: str) -> None:
     """From anywhere; the tab is marked, and esc leads back to the list."""
@@ -41,7 +50,7 @@ async def test_a_number_goes_to_its_tab(all_runs: Path, key: str, mode: str) -> 
         await shown.pilot.press(key)
         await settled(shown)
         assert isinstance(shown.app.screen, screen_class(SCREENS[mode]))
-        assert [tab.mode for tab in shown.app.screen.query(".tab.shown")] == [mode]
+        assert marked_tab(shown.app).split()[:2] == [key, dict(TABS)[mode]]
         await shown.pilot.press("escape")
         await settled(shown)
         assert shown.app.current_mode == "runs"
@@ -50,8 +59,8 @@ async def test_a_number_goes_to_its_tab(all_runs: Path, key: str, mode: str) -> 
 async def test_a_click_on_a_tab_goes_there(all_runs: Path) -> None:
     """The mouse does what the numbers do."""
     async with staged(all_runs, DONE, "dark", SIZE) as shown:
-        (log,) = [tab for tab in shown.app.screen.query(".tab") if tab.mode == "log"]
-        await shown.pilot.click(log)
+        column = shown.app.screen.query_one(Head).lines[1].plain.index("4 Log")
+        await shown.pilot.click(Head, offset=(column, 1))
         await settled(shown)
         assert shown.app.current_mode == "log"
 

@@ -15,7 +15,7 @@ from agentrt.types import RunId, StepId
 from agentrt.ui.drawing.glyphs import STAGE_FILL
 from agentrt.ui.watch.messages import StepChosen, StepOpened
 from agentrt.ui.watch.panes.gantt import GanttPane
-from agentrt.ui.watch.sources.base import RunState
+from agentrt.ui.watch.sources.base import Look, RunState
 from agentrt.ui.watch.watched import Watched
 from tests.ui.conftest import RUN, Story
 from tests.ui.watch.silent import SilentSource
@@ -53,7 +53,7 @@ class Gantt(App[None]):
 def watched_of(story: Story, now: float, *, live: bool = False) -> Watched:
     """What is watched of a story: at ``now``, if it goes on."""
     state = RunState(RunId("run-1"), "report", "running" if live else "done", 0.0, now, live)
-    watched = Watched(SilentSource(state), state)
+    watched = Watched(SilentSource(state), Look(state))
     watched.view = story.view
     return watched
 

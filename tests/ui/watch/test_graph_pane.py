@@ -13,7 +13,7 @@ from agentrt.types import RunId, StepId, Usage
 from agentrt.ui.drawing.pieces import Piece, cut_cells, fitted
 from agentrt.ui.watch.messages import Notice, StepChosen, StepOpened
 from agentrt.ui.watch.panes.graph import GraphPane
-from agentrt.ui.watch.sources.base import RunState
+from agentrt.ui.watch.sources.base import Look, RunState
 from agentrt.ui.watch.watched import Watched
 from tests.ui.conftest import Story
 from tests.ui.watch.silent import SilentSource
@@ -27,7 +27,7 @@ class Graph(App[None]):
     def __init__(self, story: Story, now: float, live: bool) -> None:
         super().__init__()
         state = RunState(RunId("run-1"), "report", "running" if live else "done", 0.0, now, live)
-        self.watched = Watched(SilentSource(state), state)
+        self.watched = Watched(SilentSource(state), Look(state))
         self.watched.view = story.view
         self.chosen: list[str | None] = []
         self.opened: list[str] = []

@@ -50,8 +50,9 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
 async def told_by(source: JournalRun) -> tuple[RunView, list[Event]]:
     """Everything that the source tells, to its end."""
     view, events = RunView(), []
-    await source.look()
-    while page := await source.events():
+    more = True
+    while more:
+        _, page, more = await source.look()
         for event in page:
             view.apply(event)
         events += page
@@ -216,21 +217,21 @@ async def test_a_plain_step_that_takes_long_is_seen_running(journal: Journal) ->
                 for event in await ready(source, run.id):
                     view.apply(event)
         assert view.steps[StepId("waits#1")].status == "running"
-        assert (await source.look()).live
+        assert (await source.look()).state.live
         GATES["open"].set()
         await run
-    again = await source.events()
+    state, again, _ = await source.look()
     assert [one for one in again if isinstance(one, StepStarted)] == []
     for event in again:
         view.apply(event)
     assert (view.steps[StepId("waits#1")].status, view.status) == ("done", "done")
-    assert not (await source.look()).live
+    assert not state.live
 
 
 async def ready(source: JournalRun, run: RunId) -> Sequence[Event]:
     """What is new; nothing before the run is in the journal."""
     try:
-        return await source.events()
+        return (await source.look()).events
     except NoSuchRun:
         await asyncio.sleep(0)
         return ()
@@ -316,8 +317,8 @@ async def test_a_resumed_run_is_open_again(journal: Journal) -> None:
         assert (view.status, view.count("failed")) == ("failed", 1)
         broken["yes"] = False
         await (await runtime.resume(brittle_program, failed.id))
-    while page := await source.events():
-        for event in page:
-            view.apply(event)
+    _, page, _ = await source.look()
+    for event in page:
+        view.apply(event)
     assert (view.status, view.count("failed"), view.count("done")) == ("done", 0, 2)
     assert not any(isinstance(one, KvSampled) for one in page)

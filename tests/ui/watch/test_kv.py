@@ -18,7 +18,7 @@ from agentrt.ui.watch.app import WatchApp
 from agentrt.ui.watch.panes.kv import KvSummary, KvTable
 from agentrt.ui.watch.screens.kv import KvScreen
 from agentrt.ui.watch.screens.step import StepScreen
-from agentrt.ui.watch.sources.base import RunState
+from agentrt.ui.watch.sources.base import Look, RunState
 from agentrt.ui.watch.themes import DARK, LIGHT
 from tests.ui.watch.silent import SilentSource
 
@@ -34,10 +34,10 @@ class Told(SilentSource):
         super().__init__(RunState(RUN, "report", "running", 0.0, 30.0, live=True))
         self.left = list(events)
 
-    async def events(self) -> Sequence[Event]:
+    async def look(self) -> Look:
         """All at once."""
         found, self.left = self.left, []
-        return found
+        return Look(self._state, found)
 
 
 def turn(number: int, at: float) -> list[Event]:

@@ -13,7 +13,6 @@ from textual.widgets import Static
 
 from agentrt import program, step
 from agentrt.errors import JournalError
-from agentrt.events import Event
 from agentrt.runtime import Runtime
 from agentrt.store import Journal
 from agentrt.store.rows import StepStory
@@ -22,7 +21,7 @@ from agentrt.ui.watch.acting import ActingApp, settled
 from agentrt.ui.watch.messages import StepChosen, StepOpened
 from agentrt.ui.watch.pages import Pages
 from agentrt.ui.watch.panes.log import LogPane, sign_of
-from agentrt.ui.watch.sources.base import LogLine, RunState
+from agentrt.ui.watch.sources.base import LogLine, Look, RunState
 from agentrt.ui.watch.watched import Watched
 
 STATE = RunState(RunId("run-1"), "report", "running", 0.0, 1.0, live=True)
@@ -45,11 +44,8 @@ class Long:
         self.gate.set()
         self.broken = False
 
-    async def look(self) -> RunState:
-        return STATE
-
-    async def events(self) -> Sequence[Event]:
-        return ()
+    async def look(self) -> Look:
+        return Look(STATE)
 
     async def story(self, step: StepId) -> StepStory:
         return StepStory(step, (), (), (), (), ())
@@ -74,7 +70,7 @@ class Alone(App[None]):
 
     def __init__(self, source: Long) -> None:
         super().__init__()
-        self.watched = Watched(source, STATE)
+        self.watched = Watched(source, Look(STATE))
         self.source = source
         self.told: list[object] = []
 
@@ -118,10 +114,11 @@ def test_pages_hold_what_was_used_last() -> None:
     pages = Pages(size=10, keep=3)
     pages.count = 1_000
     for page in range(50):
-        assert pages.missing(0, 5) in (0, None)
-        pages.put(0, [line(number) for number in range(10)], "")
-        assert pages.missing(page * 10, 10) in (page, None)
-        pages.put(page, [line(page * 10 + number) for number in range(10)], "")
+        if pages.missing(0, 5) is not None:
+            pages.add(0, [line(number) for number in range(10)], "")
+        if page:
+            assert pages.missing(page * 10, 10) == page
+            pages.add(page, [line(page * 10 + number) for number in range(10)], "")
     held = [number for number in range(1_000) if pages.line(number) is not None]
     assert len(held) == 30
     assert held[:10] == list(range(10))
@@ -133,14 +130,15 @@ def test_a_page_that_was_cut_short_is_completed() -> None:
     pages = Pages(size=10)
     pages.count = 4
     assert pages.missing(0, 20) == 0
-    assert pages.put(0, [line(number) for number in range(4)], "")
+    assert pages.add(0, [line(number) for number in range(4)], "")
     assert pages.missing(0, 20) is None
     pages.count = 12
     assert pages.line(3) == line(3)
     assert pages.missing(0, 4) is None, "what is looked at is there"
     assert pages.missing(0, 20) == 0
-    assert not pages.put(0, [line(number) for number in range(4)], ""), "no more than before"
-    assert pages.put(0, [line(number) for number in range(10)], "")
+    assert pages.held(0) == 4
+    assert not pages.add(0, [], ""), "there is no more"
+    assert pages.add(0, [line(number) for number in range(4, 10)], "")
     assert pages.missing(0, 20) == 1
 
 
@@ -149,7 +147,7 @@ def test_pages_of_another_search_do_not_count() -> None:
     pages = Pages(size=10)
     pages.count = 10
     pages.search("otters")
-    assert not pages.put(0, [line(0)], "")
+    assert not pages.add(0, [line(0)], "")
     assert pages.line(0) is None
     assert pages.count == 0
 

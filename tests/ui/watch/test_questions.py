@@ -22,6 +22,7 @@ from agentrt.ui.watch.actions import READ_ONLY, Actions
 from agentrt.ui.watch.answers import WHOLE, read, slots
 from agentrt.ui.watch.panes.answering import AnswerForm
 from agentrt.ui.watch.panes.asked import AskedPane
+from agentrt.ui.watch.panes.edges import Head
 from agentrt.ui.watch.panes.questions import QuestionsPane
 from agentrt.ui.watch.sources.journal import JournalRun
 from agentrt.ui.watch.watched import Watched
@@ -306,7 +307,7 @@ async def test_a_key_leads_to_the_questions_from_anywhere(journal: Journal, begi
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.watched is not None and app.watched.view.asking)
         app.paint()
-        assert any("5 Questions (1)" in str(tab.content) for tab in app.screen.query(".tab").results(Static))
+        assert "5 Questions (1)" in app.screen.query_one(Head).lines[1].plain
         await pilot.press("a")
         await until(pilot, lambda: app.current_mode == "questions" and app.screen.query(AnswerForm))
         await pilot.press("a")

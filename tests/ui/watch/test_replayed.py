@@ -7,7 +7,7 @@ import pytest
 from agentrt.events import Event, RunEnded, RunStarted, StepAdded, StepEnded, StepStarted
 from agentrt.store.rows import StepStory
 from agentrt.types import RunId, StepId, Usage
-from agentrt.ui.watch.sources.base import RunState
+from agentrt.ui.watch.sources.base import Look, RunState
 from agentrt.ui.watch.sources.replayed import SPEEDS, Replayed
 from agentrt.ui.watch.watched import Watched
 from tests.ui.watch.silent import SilentSource
@@ -28,11 +28,12 @@ class Recorded(SilentSource):
 
     def __init__(self) -> None:
         super().__init__(RunState(RUN, "report", "failed", 100.0, 10.0, live=False))
-        self._pages = [EVENTS[:2], EVENTS[2:4], EVENTS[4:], []]
+        self._pages = [EVENTS[:2], EVENTS[2:4], EVENTS[4:]]
 
-    async def events(self) -> list[Event]:
+    async def look(self) -> Look:
         """The next page; asked again, nothing."""
-        return self._pages.pop(0) if self._pages else []
+        page = self._pages.pop(0) if self._pages else []
+        return Look(self._state, page, more=bool(self._pages))
 
     async def story(self, step: StepId) -> StepStory:
         """What happened at 2 and at 8, and a hint between."""

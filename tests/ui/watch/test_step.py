@@ -32,7 +32,7 @@ from agentrt.ui.watch.panes.step_parts import PARTS
 from agentrt.ui.watch.panes.step_prompt import ABOUT, RAIL
 from agentrt.ui.watch.panes.text_lines import Layout, Line, breaks, find
 from agentrt.ui.watch.screens.step import FINISHED_S, OPEN_S, PartTab, Rereading, StepScreen
-from agentrt.ui.watch.sources.base import RunState
+from agentrt.ui.watch.sources.base import Look, RunState
 from agentrt.ui.watch.sources.journal import JournalRun
 from agentrt.ui.watch.themes import DARK, LIGHT, THEMES
 from agentrt.ui.watch.watched import Watched
@@ -78,6 +78,10 @@ class Alone(App[None]):
 
     async def on_mount(self) -> None:
         await self.push_screen(self.step)
+
+    def paint(self, *, soon: bool = False) -> None:
+        """As the app does."""
+        self.step.refresh_all()
 
     def headline(self, width: int) -> Text:
         """The line above the tabs."""
@@ -132,7 +136,7 @@ async def opened(
     theme: str = DARK,
 ) -> AsyncIterator[tuple[Alone, Pilot[None]]]:
     """The screen on a step of a run that is made of events."""
-    watched = Watched(source, LIVE)
+    watched = Watched(source, Look(LIVE))
     watched.view = story.view
     app = Alone(watched, step, clock=clock or Clock(), theme=theme)
     async with app.run_test(size=size) as pilot:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Hashable
+from typing import ClassVar, Final
 
+from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -15,6 +17,14 @@ from textual.strip import Strip
 from agentrt.ui.drawing.glyphs import Look
 from agentrt.ui.watch.themes import style_of
 from agentrt.ui.watch.watched import Watched
+
+_KNOWN: Final = 500
+"""Lines that are remembered as they were drawn: some screens full."""
+
+
+def strip_of(line: Text, console: Console, base: Style) -> Strip:
+    """A line on these colours; Rich leaves a text's own style out where it has no spans."""
+    return Strip(Segment.apply_style(line.render(console), base + console.get_style(line.style)))
 
 
 class Pane(ScrollView, can_focus=True):
@@ -32,6 +42,7 @@ class Pane(ScrollView, can_focus=True):
         self._on_screen: dict[int, Strip] = {}  # what the screen has
         self._coming: dict[int, Strip] = {}  # what it is about to get
         self._coming_at = Offset()
+        self._known: dict[Hashable, Strip] = {}  # lines that were drawn before, by what they were drawn from
 
     def show(self, watched: Watched) -> None:
         """Something has changed: take over what is drawn, and draw anew what looks different."""
@@ -52,9 +63,19 @@ class Pane(ScrollView, can_focus=True):
 
     def resize_to(self, width: int, height: int) -> None:
         """What there is to draw takes so many columns and lines."""
-        if self.virtual_size != Size(width, height):
-            self.virtual_size = Size(width, height)
+        self.extend_to(width, height)
         self.redraw()
+
+    def extend_to(self, width: int, height: int) -> None:
+        """The same, without drawing."""
+        size = Size(width, height)
+        if size == self.virtual_size:
+            return
+        if self.styles.auto_dimensions:
+            self.virtual_size = size  # its own size depends on it
+        else:
+            self.set_reactive(Pane.virtual_size, size)  # only the scroll bars do: no need to lay the screen out
+            self._scroll_update(size)
 
     def redraw(self) -> None:
         """Draw those lines anew that look different from what the screen has: in most pictures, few of them."""
@@ -70,15 +91,30 @@ class Pane(ScrollView, can_focus=True):
         super().notify_style_update()
         self._on_screen.clear()
         self._coming.clear()
+        self._known.clear()
+
+    def key(self, number: int) -> Hashable:
+        """What the line of that number is drawn from: it is drawn once for equal keys; ``None`` draws it each time."""
+        return None
 
     def strip(self, y: int, base: Style) -> Strip:
         """The visible line ``y`` on the pane's own colours."""
-        number, left = y + self.scroll_offset.y, self.scroll_offset.x
-        width = self.room.width
+        number = y + self.scroll_offset.y
         if not 0 <= number < self.virtual_size.height:
-            return Strip.blank(width, base)
-        strip = Strip(Segment.apply_style(self.line(number).render(self.app.console), base))
-        return strip.crop_extend(left, left + width, base)
+            return Strip.blank(self.room.width, base)
+        key = self.key(number)
+        if key is None:
+            return self._drawn(number, base)
+        whole = (key, self.scroll_offset.x, self.room.width, base)
+        if whole not in self._known:
+            if len(self._known) > _KNOWN:
+                self._known.clear()
+            self._known[whole] = self._drawn(number, base)
+        return self._known[whole]
+
+    def _drawn(self, number: int, base: Style) -> Strip:
+        left, width = self.scroll_offset.x, self.room.width
+        return strip_of(self.line(number), self.app.console, base).crop_extend(left, left + width, base)
 
     def render_line(self, y: int) -> Strip:
         """One visible line, for Textual."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Final, TypeAlias
 
-from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -16,7 +15,7 @@ from agentrt.ui.drawing.axis import Axis
 from agentrt.ui.folds.critical import critical_path
 from agentrt.ui.folds.timeline import Order, Row, Timeline
 from agentrt.ui.watch.messages import StepChosen, StepOpened
-from agentrt.ui.watch.panes.base import Pane
+from agentrt.ui.watch.panes.base import Pane, strip_of
 from agentrt.ui.watch.panes.gantt_rows import Drawing, label_width, numbers_width
 from agentrt.ui.watch.watched import Watched
 
@@ -186,8 +185,7 @@ class GanttPane(Pane):
 
     def strip(self, y: int, base: Style) -> Strip:
         """One visible line: the axis stays at the top and the legend at the bottom, rows scroll between them."""
-        segments = Segment.apply_style(self._text(y).render(self.app.console), base)
-        return Strip(segments).crop_extend(0, self.room.width, base)
+        return strip_of(self._text(y), self.app.console, base).crop_extend(0, self.room.width, base)
 
     def _text(self, y: int) -> Text:
         drawing, below = self._drawing, self.room.height - y

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any, ClassVar, Final
 
 from rich.cells import cell_len, set_cell_size
@@ -153,26 +153,37 @@ class LogPane(Pane):
         self.redraw()
 
     def _grown(self) -> None:
-        """There are more lines, or none can be read: make room for them, and be where the person is."""
-        count = self.pages.count
-        self.resize_to(_BEGIN + self._step_width + 1 + self._widest, count)
-        last = max(0, count - 1)
-        self.cursor = last if self.following else min(self.cursor, last)
-        if self.following:
-            self.scroll_to(y=count, animate=False, immediate=True, force=True)
-        self._load()
-        self.post_message(self.Changed())
+        """There are more lines, or none can be read. Who follows the end sees it when its lines are there."""
+        height = max(1, self.room.height)
+        end = self.following and self.virtual_size.height and not self.reading.problem
+        if not end or self.reading.load(max(0, self.pages.count - height), height):
+            self._settle()
+            self._load()
 
     def _load(self) -> None:
         self.reading.load(self.scroll_offset.y, max(1, self.room.height))
 
     def _came(self, lines: Sequence[LogLine]) -> None:
         """Lines were loaded."""
-        widest = max((cell_len(line.text) for line in lines), default=0)
-        if widest > self._widest:
-            self._widest = widest
-            self.resize_to(_BEGIN + self._step_width + 1 + widest, self.pages.count)
+        self._widest = max(self._widest, max((cell_len(line.text) for line in lines), default=0))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Make room for all lines, be where the person is, and draw that."""
+        count = self.pages.count
+        self.extend_to(_BEGIN + self._step_width + 1 + self._widest, count)
+        last = max(0, count - 1)
+        self.cursor = last if self.following else min(self.cursor, last)
+        if self.following:
+            self.scroll_to(y=count, animate=False, immediate=True, force=True)
         self.redraw()
+        self.post_message(self.Changed())
+
+    def key(self, number: int) -> Hashable:
+        """See ``Pane``; the line of the cursor is drawn each time."""
+        found = self.pages.line(number)
+        marked = number == self.cursor and self.has_focus
+        return None if found is None or marked else (found.seq, found.step == self._chosen)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Other lines are visible."""

@@ -2,63 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Static
 
 from agentrt.ui.drawing.glyphs import status_look, status_sign
+from agentrt.ui.watch.panes.edges import Foot, Head
 from agentrt.ui.watch.watched import Watched
 from agentrt.ui.words import called, cut, duration, share
 
 if TYPE_CHECKING:
     from agentrt.ui.watch.app import WatchApp
-
-TABS: Final = (("runs", "Runs"), ("graph", "Graph"), ("kv", "KV"), ("log", "Log"), ("questions", "Questions"))
-"""The modes of the app and their names, in the order of their keys."""
-
-
-class Tab(Static):
-    """One tab; a click goes there."""
-
-    def __init__(self, number: int, mode: str, name: str) -> None:
-        super().__init__(f"{number} {name}", markup=False, classes="tab")
-        self.mode = mode
-        self._label = f"{number} {name}"
-        self._badge = ""
-
-    def note(self, badge: str) -> None:
-        """Have something stand behind the name."""
-        if badge != self._badge:
-            self._badge = badge
-            self.update(Text(f"{self._label} {badge}".rstrip()))
-
-    async def on_click(self, event: events.Click) -> None:
-        """Go there."""
-        event.stop()
-        await cast("WatchApp", self.app).action_go(self.mode)
-
-
-class Head(Vertical):
-    """Two lines: the run and how it stands, and the tabs."""
-
-    def compose(self) -> ComposeResult:
-        """The run's line, and the tabs."""
-        yield Static(id="run-line", markup=False)
-        with Horizontal(id="tabs"):
-            for number, (mode, name) in enumerate(TABS, start=1):
-                yield Tab(number, mode, name)
-            yield Static(id="mark", markup=False)
-
-    def mark(self, mode: str) -> None:
-        """That mode is shown."""
-        for tab in self.query(Tab):
-            tab.set_class(tab.mode == mode, "shown")
 
 
 class WatchScreen(Screen[None]):
@@ -76,9 +33,9 @@ class WatchScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The head, what the screen is about, and the keys."""
-        yield Head(id="head")
+        yield Head()
         yield from self.body()
-        yield Footer(compact=True, show_command_palette=False)
+        yield Foot()
 
     def body(self) -> ComposeResult:
         """What the screen is about."""
@@ -95,25 +52,21 @@ class WatchScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show what there is."""
-        self.query_one(Head).mark(self.mode)
         self.refresh_all()
 
     def on_screen_resume(self) -> None:
-        """It is shown again: much may have happened."""
-        self.refresh_all()
+        """It is shown again: much may have happened, if it was not painted just now."""
+        self.watch_app.paint(soon=True)
 
     def refresh_all(self) -> None:
         """Show the head and the body as things stand now."""
-        if not self.query("#run-line"):
+        if not self.query(Head):
             return  # it is not made yet, or is being taken down
-        watched = self.watch_app.watched
-        self.query_one("#run-line", Static).update(self.watch_app.headline(self.size.width), layout=False)
-        self.query_one("#mark", Static).update(Text(self.watch_app.mark), layout=False)
+        app, watched = self.watch_app, self.watch_app.watched
+        asking = 0 if watched is None else watched.view.asking
+        badges = {"questions": f"({asking})"} if asking else {}
+        self.query_one(Head).show(app.headline(self.size.width), self.mode, badges, app.mark)
         if watched is not None:
-            asking = watched.view.asking
-            for tab in self.query(Tab):
-                if tab.mode == "questions":
-                    tab.note(f"({asking})" if asking else "")
             self.show(watched)
 
 

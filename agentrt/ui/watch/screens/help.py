@@ -1,20 +1,27 @@
-"""The keys, taken from where they are bound."""
+"""The signs, and the keys, taken from where they are bound."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
 
-from rich.table import Table
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
 
 from agentrt.ui.drawing.glyphs import KIND_GLYPH, STAGE_FILL, STATUS_GLYPH
+from agentrt.ui.watch.panes.base import Pane
+from agentrt.ui.watch.watched import Watched
+
+_SIGNS: Final[dict[str, Mapping[Any, str]]] = {
+    "states": STATUS_GLYPH,
+    "steps": KIND_GLYPH,
+    "time": {stage: fill * 2 for stage, fill in STAGE_FILL.items()},
+}
+_INDENT: Final = 8
 
 _NAMES = {
     "question_mark": "?",
@@ -32,8 +39,48 @@ _NAMES = {
 }
 
 
+class HelpPane(Pane):
+    """What the signs mean, and the keys of ``about``."""
+
+    def __init__(self, about: Screen[Any]) -> None:
+        super().__init__(id="help")
+        self._about = about
+        self._lines: list[Text] = []
+
+    def show(self, watched: Watched) -> None:
+        """It is about the screen, whatever is watched."""
+
+    def on_mount(self) -> None:
+        """Keys scroll it."""
+        self.focus()
+
+    def on_resize(self) -> None:
+        """Write it anew for this width."""
+        width = max(20, self.room.width)
+        self._lines = [Text("Signs", "bold"), *self._signs(width), Text(), Text("Keys", "bold"), *self._keys()]
+        self.resize_to(max(line.cell_len for line in self._lines), len(self._lines))
+
+    def line(self, number: int) -> Text:
+        """See ``Pane``."""
+        return self._lines[number]
+
+    def _signs(self, width: int) -> Iterator[Text]:
+        for name, signs in _SIGNS.items():
+            told = Text("  ".join(f"{sign}\u00a0{of}" for of, sign in signs.items()))
+            for number, row in enumerate(told.wrap(self.app.console, width - _INDENT)):
+                yield Text(("" if number else name).ljust(_INDENT), "bold").append(
+                    row.plain.replace("\u00a0", " "), "not bold"
+                )
+
+    def _keys(self) -> Iterator[Text]:
+        told = {(key, does): None for node in (*_parts(self._about), self.app) for key, does in _bound(node)}
+        wide = max(cell_len(key) for key, _ in told)
+        for key, does in told:
+            yield Text(set_cell_size(key, wide + 2), "bold").append(does, "not bold")
+
+
 class HelpScreen(ModalScreen[None]):
-    """What can be done on ``about``, and what the signs mean."""
+    """What the signs mean, and what can be done on ``about``."""
 
     CSS = """
     HelpScreen { align: center middle; }
@@ -46,22 +93,8 @@ class HelpScreen(ModalScreen[None]):
         self._about = about
 
     def compose(self) -> ComposeResult:
-        """The keys of the screen and its parts, and the signs."""
-        with VerticalScroll(id="help"):
-            yield Static(Text("Keys", "bold"))
-            yield Static(self._keys())
-            yield Static(Text("\nSigns", "bold"))
-            yield Static(_signs())
-
-    def _keys(self) -> Table:
-        table = Table.grid(padding=(0, 2))
-        seen: set[tuple[str, str]] = set()
-        for node in (*_parts(self._about), self.app):
-            for key, description in _bound(node):
-                if (key, description) not in seen:
-                    seen.add((key, description))
-                    table.add_row(Text(key, "bold"), description)
-        return table
+        """Everything is in one pane."""
+        yield HelpPane(self._about)
 
 
 def _parts(screen: Screen[Any]) -> Iterator[DOMNode]:
@@ -82,13 +115,3 @@ def _bound(node: DOMNode) -> Iterator[tuple[str, str]]:
             bound.update(keys)
             if keys and binding.description:
                 yield " ".join(_NAMES.get(key, key) for key in keys), binding.description
-
-
-def _signs() -> Table:
-    table = Table.grid(padding=(0, 3))
-    states = "  ".join(f"{sign} {name}" for name, sign in STATUS_GLYPH.items())
-    kinds = "  ".join(f"{sign} {name}" for name, sign in KIND_GLYPH.items())
-    stages = "  ".join(f"{sign * 2} {name}" for name, sign in STAGE_FILL.items())
-    for name, told in (("states", states), ("steps", kinds), ("time", stages)):
-        table.add_row(Text(name, "bold"), told)
-    return table

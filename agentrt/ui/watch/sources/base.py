@@ -30,6 +30,14 @@ class RunState:
     target: str = ""
 
 
+class Look(NamedTuple):
+    """One look at a run: how it stands, and what has happened since the last one. ``more`` can be told at once."""
+
+    state: RunState
+    events: Sequence[Event] = ()
+    more: bool = False
+
+
 class LogLine(NamedTuple):
     """One line of the log: when (seconds since the run began), of which step (empty: of the run), what, in words."""
 
@@ -43,12 +51,8 @@ class LogLine(NamedTuple):
 class RunSource(Protocol):
     """One run to be watched. Everything may raise ``JournalError``, and can be tried again."""
 
-    async def look(self) -> RunState:
-        """How the run stands now; asked before ``events``, so that the last ones are not missed."""
-        ...
-
-    async def events(self) -> Sequence[Event]:
-        """What has happened since it was asked last, at most some thousands; empty when there is nothing new."""
+    async def look(self) -> Look:
+        """How the run stands, and what has happened since the last look: some thousand events at most."""
         ...
 
     async def story(self, step: StepId) -> StepStory:

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from agentrt.events import Event
 from agentrt.types import RunId, StepId, Usage
-from agentrt.ui.watch.sources.base import LogLine, RunState
+from agentrt.ui.watch.sources.base import LogLine, Look, RunState
 from agentrt.ui.words import one_line
 
 if TYPE_CHECKING:
@@ -79,25 +78,17 @@ class JournalRun:
         self._page = page
         self._happenings: Happenings | None = None
 
-    async def look(self) -> RunState:
-        """See ``RunSource``."""
+    async def look(self) -> Look:
+        """See ``RunSource``; how the run stands is read first, so that the last events are not missed."""
         from agentrt.store import archive
+        from agentrt.store.watching import Happenings
 
         async with self.journal.connect() as connection:
             row, owner = await archive.run_and_owner(connection, self.run)
-        if self._happenings is None:
-            from agentrt.store.watching import Happenings
-
-            self._happenings = Happenings(row, self._page)
-        return _state(row, owner)
-
-    async def events(self) -> Sequence[Event]:
-        """See ``RunSource``."""
-        if self._happenings is None:
-            await self.look()
-        assert self._happenings is not None, "it was looked at"
-        async with self.journal.connect() as connection:
-            return await self._happenings.page(connection)
+            if self._happenings is None:
+                self._happenings = Happenings(row, self._page)
+            events = await self._happenings.page(connection)
+        return Look(_state(row, owner), events, self._happenings.more)
 
     async def story(self, step: StepId) -> StepStory:
         """See ``RunSource``."""

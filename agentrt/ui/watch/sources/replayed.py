@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 from agentrt.events import Event
 from agentrt.store.rows import StepStory
 from agentrt.types import StepId
-from agentrt.ui.watch.sources.base import LogLine, RunSource, RunState
+from agentrt.ui.watch.sources.base import LogLine, Look, RunSource, RunState
 
 Steering: TypeAlias = Literal["pause", "faster", "slower", "back", "on"]
 
@@ -52,19 +52,26 @@ class Replayed:
         """How it stands, in a few signs: ``▶ replay 2x 3.5/10.0 s``."""
         return f"{'‖' if self.paused else '▶'} replay {self.speed:g}x {self.now:.1f}/{self.end:.1f} s"
 
-    async def look(self) -> RunState:
+    async def look(self) -> Look:
         """See ``RunSource``."""
         if self._state is None:
-            self._state = await self._source.look()
-            while page := await self._source.events():
-                self._events += page
+            self._state = await self._read()
         self._tick()
         over = self._shown >= self.end
         status = self._state.status if over else "running"
-        return replace(self._state, status=status, now=self._shown, live=not over)
+        events = self._happened()
+        return Look(replace(self._state, status=status, now=self._shown, live=not over), events, len(events) == _PAGE)
 
-    async def events(self) -> Sequence[Event]:
-        """See ``RunSource``."""
+    async def _read(self) -> RunState:
+        """Take in everything that the source tells; how the run stands."""
+        while True:
+            state, events, more = await self._source.look()
+            self._events += events
+            if not more:
+                return state
+
+    def _happened(self) -> Sequence[Event]:
+        """What has happened by now and was not told yet."""
         first = last = self._told
         while last < len(self._events) and last - first < _PAGE and _at(self._events[last]) <= self._shown:
             last += 1
