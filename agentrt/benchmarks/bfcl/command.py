@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agentrt.benchmarks.harness.entries import Entry, Outcome, Verdict
     from agentrt.benchmarks.harness.graders import Environment
     from agentrt.benchmarks.harness.options import Bench
+    from agentrt.sdk.steps import Program
 
 _MAX_TOKENS: Final = 1024
 _ABOUT: Final = f"""\
@@ -40,6 +41,8 @@ groups: {", ".join(GROUPS)}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add its options."""
+    from agentrt.benchmarks.bfcl import contest
+
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _ABOUT
     add = parser.add_argument_group("what is run").add_argument
@@ -50,14 +53,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--oracle", action="store_true", help="check the benchmark: the ground truth answers, no model is asked")
     add("--drop", action="store_true", help="with --oracle: one thing of it is wrong")
+    contest.add_arguments(parser)
     add_shared(parser, name="bfcl")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it and print what came of it. Raises ``ConfigError``, ``EngineError`` and ``ExecutorError``."""
+    from agentrt.benchmarks.harness.contest import is_contest
+
     if options.drop and not options.oracle:
         raise ConfigError("--drop leaves something out of the ground truth; give --oracle with it")
+    if is_contest(options.kv):
+        return _contest(options)
     return asyncio.run(_run(options))
+
+
+def _contest(options: argparse.Namespace) -> int:
+    from agentrt.benchmarks.bfcl import contest
+
+    if options.oracle:
+        raise ConfigError(f"--oracle asks no model, so --kv {options.kv} has nothing to compare; leave one of them out")
+    return contest.hold(options, _environment())
+
+
+def _environment() -> Environment:
+    from agentrt.benchmarks.bfcl.official import environment
+    from agentrt.engine.progress import progress_for
+
+    progress = progress_for()
+    made = environment(progress)
+    progress.close()
+    return made
 
 
 def _categories(text: str) -> tuple[str, ...]:
@@ -72,31 +98,31 @@ def _categories(text: str) -> tuple[str, ...]:
 
 
 async def _run(options: argparse.Namespace) -> int:
-    from agentrt.benchmarks.bfcl.official import Official, environment
+    from agentrt.benchmarks.bfcl.official import Official
     from agentrt.benchmarks.harness.options import opened
     from agentrt.benchmarks.harness.report import conclude
-    from agentrt.engine.progress import progress_for
 
-    kind: Kind = "prompting" if options.prompting else "fc"
-    progress = progress_for()
-    made = await asyncio.to_thread(environment, progress)
-    progress.close()
+    made = await asyncio.to_thread(_environment)
     async with AsyncExitStack() as stack:
-        bench = await stack.enter_async_context(opened(options, "bfcl", _told(options, kind), asks=not options.oracle))
-        official = await stack.enter_async_context(Official.started(made, kind, _log(bench)))
+        bench = await stack.enter_async_context(opened(options, "bfcl", told(options), asks=not options.oracle))
+        official = await stack.enter_async_context(Official.started(made, kind_of(options), _log(bench)))
         outcomes = await _outcomes(options, bench, official, made)
-        bench.watcher.note("the official checkers judge")
-        found = await _judged(bench, official, outcomes)
+        found = await judged(bench, official, outcomes)
     conclude(bench.folder, as_json=options.json)
     return _checked(options, found) if options.oracle else 0
 
 
-def _told(options: argparse.Namespace, kind: Kind) -> dict[str, Any]:
+def kind_of(options: argparse.Namespace) -> Kind:
+    """How functions are told."""
+    return "prompting" if options.prompting else "fc"
+
+
+def told(options: argparse.Namespace) -> dict[str, Any]:
     """The options that change results."""
     return {
         "official": f"bfcl-eval {VERSION}",
         "categories": list(options.categories),
-        "kind": kind,
+        "kind": kind_of(options),
         "max_tokens": options.max_tokens,
         "oracle": ("drop" if options.drop else "truth") if options.oracle else "",
     }
@@ -108,22 +134,29 @@ def _log(bench: Bench) -> Path:
 
 async def _outcomes(options: argparse.Namespace, bench: Bench, official: Official, made: Environment) -> list[Outcome]:
     """All chosen entries, run."""
+    tasks = {task.id: task for task in await official.tasks(options.categories)}
+    if options.oracle:
+        oracle = await _oracle(official, options.categories, tasks, drop=options.drop)
+        bench = replace(bench, models={"default": oracle})
+    there = entries(tasks.values(), options.categories)
+    return await bench.run(there, await program(options, bench, official, made, tasks))
+
+
+async def program(
+    options: argparse.Namespace, bench: Bench, official: Official, made: Environment, tasks: Mapping[str, Task]
+) -> Program[..., Any]:
+    """What is run for each entry."""
     from agentrt.benchmarks.bfcl.official import Official
     from agentrt.benchmarks.bfcl.program import Settings, entry_program
     from agentrt.types import Sampling
 
-    tasks = {task.id: task for task in await official.tasks(options.categories)}
     sampling = Sampling(max_tokens=options.max_tokens, temperature=0.0, seed=options.seed)
     settings = Settings(official.kind, sampling, (await official.about())["steps"])
     log = _log(bench)
-    program = entry_program(tasks, lambda: Official.started(made, official.kind, log), settings)
-    if options.oracle:
-        oracle = await _oracle(official, options.categories, tasks, drop=options.drop)
-        bench = replace(bench, models={"default": oracle})
-    return await bench.run(_entries(tasks.values(), options.categories), program)
+    return entry_program(tasks, lambda: Official.started(made, official.kind, log), settings)
 
 
-def _entries(tasks: Iterable[Task], categories: Sequence[str]) -> Iterator[Entry]:
+def entries(tasks: Iterable[Task], categories: Sequence[str]) -> Iterator[Entry]:
     """The entries, one of each category in turn, so that the first few are of all of them."""
     from agentrt.benchmarks.harness.entries import Entry
 
@@ -149,10 +182,11 @@ async def _oracle(official: Official, categories: Sequence[str], tasks: Mapping[
     return Oracle(runs, official.kind)
 
 
-async def _judged(bench: Bench, official: Official, outcomes: Sequence[Outcome]) -> list[Verdict]:
+async def judged(bench: Bench, official: Official, outcomes: Sequence[Outcome]) -> list[Verdict]:
     """Result files, score files and verdicts, in the folder."""
     from agentrt.benchmarks.bfcl import results
 
+    bench.watcher.note("the official checkers judge")
     folder, model = bench.folder.path, str(bench.told["model"] or "oracle")
     by_category: dict[str, list[Outcome]] = {}
     for one in outcomes:

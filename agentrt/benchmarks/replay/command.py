@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises ``ConfigError`` for options and recordings that cannot be used.
     """
+    from agentrt.benchmarks.harness.contest import is_contest
     from agentrt.benchmarks.replay import contest
     from agentrt.benchmarks.replay.entries import checked, chosen_sessions
     from agentrt.benchmarks.replay.readers import read
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     sessions = chosen_sessions(recording, options)
     if options.open is not None:
         options.at_once = len(sessions)
-    if contest.is_contest(options.kv):
+    if is_contest(options.kv):
         return contest.hold(options, recording.kind, sessions)
     return asyncio.run(_replay(options, recording.kind, sessions))
 

@@ -49,7 +49,6 @@ SCREENS: Final[dict[str, str]] = {
 
 _CSS: Final = """
 Screen { background: $background; color: $foreground; }
-ModalScreen { background: $background 60%; }
 Pane { background: $background; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1;
        scrollbar-gutter: stable; }
 Pane:focus { background-tint: $foreground 3%; }

@@ -6,18 +6,15 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from agentrt import Runtime
+from agentrt.benchmarks.harness import contest
 from agentrt.benchmarks.harness.folder import Folder
-from agentrt.benchmarks.kv.contestants import Engine as Kind
-from agentrt.benchmarks.kv.engines import Served
-from agentrt.benchmarks.replay import contest, readers
+from agentrt.benchmarks.replay import readers
 from agentrt.benchmarks.replay.entries import chosen_sessions, wanted
 from agentrt.benchmarks.replay.executor import ReplayExecutor
 from agentrt.benchmarks.replay.play import Pace, Played, played
@@ -30,6 +27,7 @@ from agentrt.testing import Asked, Reply, ScriptedServer, break_off, say
 from agentrt.types import Message, ModelRequest
 from tests.benchmarks.replay.recordings import AZURE, MOONCAKE, claude_session, written
 from tests.benchmarks.replay.test_play import recorded
+from tests.benchmarks.stands import Stands
 
 TAKES = Capability(protocol=1, version="test", pool=1 << 20, budget=0.9)
 
@@ -206,35 +204,6 @@ def test_a_server_that_takes_no_token_numbers_is_refused(
 # -- contests --------------------------------------------------------------------------------------------------------
 
 
-class Here:
-    """A scripted server in the place of an engine."""
-
-    api_key = ""
-    model = "scripted"
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def exit_story(self) -> str | None:
-        return None
-
-
-class Emptied(Served):
-    """Emptied by itself; it remembers how often."""
-
-    def __init__(self, server: ScriptedServer, client: httpx.Client) -> None:
-        super().__init__(Here(server.url), client)
-        self.server = server
-        self.flushes = 0
-
-    def flush(self) -> None:
-        self.flushes += 1
-        self.server.forget()
-
-    def warm(self) -> None:
-        """It is."""
-
-
 def test_contestants_take_turns_each_in_a_folder_of_its_own(
     server: ScriptedServer,
     trace: Path,
@@ -243,17 +212,8 @@ def test_contestants_take_turns_each_in_a_folder_of_its_own(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Each round begins with another one, each run with an empty cache, and the end puts them side by side."""
-    started: list[tuple[int, float]] = []
-    engines: dict[str, Emptied] = {}
-
-    @contextmanager
-    def served(kinds: list[Kind], setting: Any, pool: int, host: float, tell: Any) -> Iterator[dict[str, Emptied]]:
-        started.append((len(kinds), pool))
-        with httpx.Client(base_url=server.url, trust_env=False) as client:
-            engines.update({kind.key: Emptied(server, client) for kind in kinds})
-            yield engines
-
-    monkeypatch.setattr(contest, "served", served)
+    stands = Stands(server)
+    monkeypatch.setattr(contest, "served", stands.served)
     out = tmp_path / "out"
     more = ("--rounds", "2", "--pressure", "1", "--closed", "3", "--scale", "1")
     assert run("--trace", str(trace), "--kv", "agentrt,lru", "--out", str(out), *more) == 0
@@ -261,8 +221,8 @@ def test_contestants_take_turns_each_in_a_folder_of_its_own(
     assert [line for line in printed.err.splitlines() if line.startswith("round")] == [
         "round 1 of 2: lru", "round 1 of 2: agentrt", "round 2 of 2: agentrt", "round 2 of 2: lru",
     ]  # fmt: skip
-    assert started == [(2, 3 * 732)]
-    assert [one.flushes for one in engines.values()] == [2, 2]
+    assert stands.started == [(2, 3 * 732)]
+    assert [one.flushes for one in stands.engines.values()] == [2, 2]
     for name in ("lru", "agentrt"):
         assert sorted(Folder(out / name).outcomes()) == [f"trace_{n} r{r}" for n in range(3) for r in (1, 2)]
         assert Folder(out / name).told()["kv"] == name
@@ -278,13 +238,7 @@ def test_a_contest_is_told_as_one_json_object(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Reports by contestant and comparisons; `--ids` and `--limit` hold, too."""
-
-    @contextmanager
-    def served(kinds: list[Kind], *_: Any) -> Iterator[dict[str, Emptied]]:
-        with httpx.Client(base_url=server.url, trust_env=False) as client:
-            yield {kind.key: Emptied(server, client) for kind in kinds}
-
-    monkeypatch.setattr(contest, "served", served)
+    monkeypatch.setattr(contest, "served", Stands(server).served)
     some = ("--trace", str(trace), "--kv", "lru,none", "--rounds", "1", "--scale", "1", "--json")
     assert run(*some, "--out", str(tmp_path / "out"), "--ids", "trace_2,trace_1", "--limit", "1") == 0
     told = json.loads(capsys.readouterr().out)

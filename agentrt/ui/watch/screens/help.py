@@ -83,8 +83,8 @@ class HelpScreen(ModalScreen[None]):
     """What the signs mean, and what can be done on ``about``."""
 
     CSS = """
-    HelpScreen { align: center middle; }
-    #help { width: 90%; max-width: 96; height: 90%; background: $surface; padding: 1 2; }
+    HelpScreen { background: $background; }  /* what is behind would have to be drawn, too, to shine through */
+    #help { background: $surface; padding: 1 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,f1", "dismiss", "back")]
 
