@@ -23,7 +23,7 @@ from agentrt.store.sqlite import SQLiteCommits
 from tests.store.stored import A, begun, numbers
 from tests.store.working import counted, counting
 
-STEPS = 150
+STEPS = 1_000
 TOTAL = sum(range(STEPS))
 
 
