@@ -93,6 +93,48 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
 
+Scope: TypeAlias = Literal["user", "tenant", "global"]
+"""Who may be given an answer that was made for somebody: the same user, the same tenant, everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheControl:
+    """What a request says of answers that are there already; it never changes what a model says.
+
+    ``category`` names the rules, empty has them found. ``read=False`` asks the model in any case; ``write=False`` keeps
+    nothing. ``max_age`` is in seconds. ``state=True`` allows it for a turn with tools or history. ``user`` is who asks,
+    for answers that are nobody else's business. ``tags`` are what the answer can be thrown out by.
+    """
+
+    category: str = ""
+    read: bool = True
+    write: bool = True
+    max_age: float | None = None
+    state: bool = False
+    user: str = field(default="", repr=False)
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FromCache:
+    """Where a reply came from that no model was asked for.
+
+    ``cosine`` is 1 for an equal request. ``bound`` is the share of wrong hits that is promised with ``confidence``;
+    ``relaxed`` says why more was allowed than usual. ``age`` is in seconds, ``question`` what was asked then.
+    """
+
+    answer: int
+    category: str
+    exact: bool
+    cosine: float
+    score: float
+    bound: float
+    confidence: float
+    age: float
+    question: str
+    relaxed: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One model turn.
@@ -115,17 +157,20 @@ class ModelRequest:
     sampling: Sampling = Sampling()
     priority: int = 0
     tenant: str = field(default="", repr=False)
+    cache: CacheControl = CacheControl()
 
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """What the model said. ``model`` is the server's name of the model that said it."""
+    """What the model said. ``model`` is the server's name of the model that said it; ``source`` is where it came from
+    when it was said before."""
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
     finish: FinishReason = "stop"
     usage: Usage = Usage()
     model: str = ""
+    source: FromCache | None = None
 
 
 @dataclass(frozen=True, slots=True)

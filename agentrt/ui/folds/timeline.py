@@ -262,8 +262,9 @@ def _label(step: StepView) -> str:
     return one_line(step.label)
 
 
-def _started(step: StepView) -> float:
-    return step.added if step.started is None else step.started
+def _started(step: StepView) -> tuple[bool, float]:
+    """By their start, and below them those that have none yet."""
+    return step.started is None, step.added if step.started is None else step.started
 
 
 # -- what is slow ------------------------------------------------------------------------------------------------

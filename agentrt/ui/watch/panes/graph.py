@@ -49,6 +49,7 @@ class GraphPane(Pane):
     drawing: GraphDrawing | None = None
     following = True
     _live = False
+    _over = False
     _step: StepId | None = None
 
     def show(self, watched: Watched) -> None:
@@ -67,6 +68,9 @@ class GraphPane(Pane):
             self._to_chosen()
         if self.following and watched.live:
             self._to_front(drawing)
+        elif self.following and not self._over:
+            self._to_failed(drawing)
+        self._over = not watched.live
 
     @property
     def chosen(self) -> FoldNode | None:
@@ -111,6 +115,13 @@ class GraphPane(Pane):
         )
         if front is not None and front.id in drawing.picture.places:
             self._to_place(drawing.picture.places[front.id])
+
+    def _to_failed(self, drawing: GraphDrawing) -> None:
+        """Of a run that is over, what one looks for is what failed first."""
+        failed = [node for node in drawing.folding.nodes.values() if node.counts.get("failed")]
+        first = min(failed, key=lambda node: node.started or 0.0, default=None)
+        if first is not None and first.id in drawing.picture.places:
+            self._to_place(drawing.picture.places[first.id])
 
     def _to_chosen(self) -> None:
         if self.drawing is not None and self.drawing.chosen in self.drawing.picture.places:
