@@ -28,8 +28,8 @@ Standing: TypeAlias = Literal["new", "signed", "refused"]
 class Shelf(NamedTuple):
     """Where an answer lies. Nearness is only asked within one shelf.
 
-    ``scope`` is whose answers they are: ``user:TENANT/USER``, ``tenant:TENANT`` or ``global``. ``fingerprint`` is a
-    hash of all that makes a reply but the question itself.
+    ``scope`` is whose answers they are: ``user:HASH``, ``tenant:HASH`` or ``global``, hashes of their names.
+    ``fingerprint`` is a hash of all that makes a reply but the question itself.
     """
 
     scope: str
