@@ -25,6 +25,7 @@ AgentrtError
 │   └── NotRunning        there is none to talk to
 ├── JournalError          what is kept of runs cannot be read or written
 │   ├── NoSuchRun         it holds no run of that name
+│   ├── NoSuchAnswer      it keeps no answer of that number, or not any more
 │   ├── RunTaken          another process runs it, or has taken it over
 │   ├── ReplayDiffers     the program does not do again what it did before
 │   └── InDoubt           a step that must not run twice may have had its effects
@@ -159,6 +160,10 @@ class JournalError(AgentrtError):
 
 class NoSuchRun(JournalError):
     """The journal holds no run of that name."""
+
+
+class NoSuchAnswer(JournalError):
+    """The journal keeps no answer of that number, or not any more."""
 
 
 class RunTaken(JournalError):

@@ -42,7 +42,8 @@ class Answer:
     """What was said to a question. ``exact`` is the hash of the whole request.
 
     ``at`` is when, in seconds since the epoch; ``seconds`` what the model took; ``tags`` are what it can be thrown out
-    by. ``vector`` is the question's, as 16-bit floats; empty where only equal requests count.
+    by. ``vector`` is the question's, as 16-bit floats, as the embedder of that name made it; both are empty where only
+    equal requests count.
     """
 
     id: AnswerId
@@ -55,6 +56,7 @@ class Answer:
     tags: tuple[str, ...] = ()
     standing: Standing = "new"
     vector: bytes = b""
+    embedder: str = ""
 
 
 class Feedback(NamedTuple):
@@ -134,6 +136,10 @@ class Index(Protocol):
 class AnswerStore(Protocol):
     """Where answers and feedback are kept. Everything may raise ``JournalError``."""
 
+    async def reserve(self, count: int) -> range:
+        """Ids for so many answers to come: larger than all before, and nobody else's, in this process or another."""
+        ...
+
     async def put(self, answers: Sequence[Answer]) -> None:
         """Keep these, all or none; an answer to an equal request on the same shelf is replaced."""
         ...
@@ -151,7 +157,7 @@ class AnswerStore(Protocol):
         ...
 
     async def stand(self, answer: AnswerId, standing: Standing) -> None:
-        """Sign an answer, or refuse it."""
+        """Sign an answer, or refuse it. Raises ``NoSuchAnswer`` when it is gone."""
         ...
 
     async def used(self, hits: Mapping[AnswerId, int], at: float) -> None:
