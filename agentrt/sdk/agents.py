@@ -14,7 +14,7 @@ from agentrt.sdk.output import Output
 from agentrt.sdk.steps import Options, changed
 from agentrt.sdk.tools import Tool
 from agentrt.sdk.turns import Context, Settings, ToolUse, grown, loop, opening, prompt_of, single, turn_body
-from agentrt.types import Message, Sampling, SessionId
+from agentrt.types import CacheControl, Message, Sampling, SessionId
 
 T = TypeVar("T")
 
@@ -27,7 +27,8 @@ class AgentOptions(Options, total=False):
     (``"default"``). ``parallel_tools``: whether one reply may call several tools (yes). ``max_turns``: model turns of
     one call, with tools (8). ``output_retries``: how often an answer that does not fit ``output`` is asked for again
     (2). ``max_tokens``, ``temperature``, ``top_p``, ``seed``, ``stop``: how each reply is drawn; what is not given is
-    the server's choice.
+    the server's choice. ``cache``: what its turns want of answers that are there already, where the runtime's model has
+    such a cache in front.
 
     With tools, ``timeout`` holds for the whole call and the other step options for each model turn.
     """
@@ -44,6 +45,7 @@ class AgentOptions(Options, total=False):
     top_p: float | None
     seed: int | None
     stop: Sequence[str]
+    cache: CacheControl
 
 
 class Agent(Generic[T]):
@@ -204,6 +206,7 @@ def _settings(name: str, output: Output, options: AgentOptions) -> Settings:
         output_retries=retries,
         sampling=_sampling(name, options),
         output=output,
+        cache=options.get("cache", CacheControl()),
     )
 
 

@@ -12,7 +12,7 @@ from agentrt.sdk.output import Output
 from agentrt.sdk.text import prompt, to_text
 from agentrt.sdk.tools import Tool
 from agentrt.store.codec import digest, show
-from agentrt.types import Message, ModelReply, ModelRequest, Sampling, SessionId, ToolCall, ToolChoice
+from agentrt.types import CacheControl, Message, ModelReply, ModelRequest, Sampling, SessionId, ToolCall, ToolChoice
 
 ToolUse = Literal["auto", "first", "once"]
 """``auto``: the model calls tools as it likes; ``first``: it must in its first turn; ``once``: only in its first."""
@@ -38,6 +38,7 @@ class Settings:
     output_retries: int
     sampling: Sampling
     output: Output
+    cache: CacheControl
 
 
 class Context:
@@ -185,6 +186,7 @@ async def _ask(settings: Settings, turn: Turn, more: tuple[Message, ...], *, str
         sampling=settings.sampling,
         priority=handle.spec.priority,
         tenant=handle.run.runtime.tenant,
+        cache=settings.cache,
     )
     reply = await handle.run.runtime.ask(settings.model, request, handle)
     handle.spend(reply.usage)
