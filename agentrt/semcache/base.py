@@ -145,7 +145,7 @@ class AnswerStore(Protocol):
         ...
 
     def answers(self, *, after: AnswerId = 0) -> AsyncIterator[Sequence[Answer]]:
-        """All that are kept, in the order of their ids, some thousand at a time; without their replies' texts."""
+        """All that are kept, in the order of their ids, some thousand at a time; of replies only the ``model``."""
         ...
 
     async def reply(self, answer: AnswerId) -> ModelReply | None:

@@ -178,7 +178,7 @@ async def release(connection: AsyncConnection, run: RunId, me: OwnerRow) -> None
 
 async def beat(connection: AsyncConnection, me: OwnerRow) -> None:
     """Give a sign of life, and enter this process first if it is not there; it may do so twice at the same moment."""
-    here = _upsert(connection)(schema.owners).values(me._replace(beat=await _now(connection))._asdict())
+    here = upsert(connection)(schema.owners).values(me._replace(beat=await _now(connection))._asdict())
     await connection.execute(here.on_conflict_do_update(index_elements=["id"], set_={"beat": here.excluded.beat}))
 
 
@@ -288,7 +288,7 @@ def _some(runs: Sequence[_T]) -> Iterator[Sequence[_T]]:
     return (runs[start : start + _AT_ONCE] for start in range(0, len(runs), _AT_ONCE))
 
 
-def _upsert(connection: AsyncConnection) -> Callable[[Table], Any]:
+def upsert(connection: AsyncConnection) -> Callable[[Table], Any]:
     """The insertion that may find its row there already, which databases spell alike and SQLAlchemy keeps apart."""
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects import sqlite

@@ -10,11 +10,13 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -105,15 +107,66 @@ mail: Final = Table(
     sqlite_autoincrement=True,  # a number is not given again, so that it names one letter
 )
 
+answers: Final = Table(
+    "agentrt_answers",
+    metadata,
+    Column("id", Integer().with_variant(BigInteger, "postgresql"), primary_key=True, autoincrement=False),
+    Column("scope", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("exact", Text, nullable=False),  # the hash of the whole request
+    Column("question", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("standing", String(16), nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("embedder", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("prompt", Integer, nullable=False),
+    Column("cached", Integer, nullable=False),
+    Column("completion", Integer, nullable=False),
+    Column("hits", Integer, nullable=False, default=0),
+    Column("used", Float),
+    Column("reply", Text, nullable=False),  # the last and the longest: whoever reads the others passes it over
+    Index("agentrt_answers_of_requests", "exact", "scope", "category", "fingerprint", unique=True),
+)
+
+feedback: Final = Table(
+    "agentrt_feedback",
+    metadata,
+    Column("id", Integer().with_variant(BigInteger, "postgresql"), primary_key=True, autoincrement=True),
+    Column("scope", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("answer", BigInteger, nullable=False, index=True),  # which may be gone
+    Column("question", Text, nullable=False),
+    Column("stored", Text, nullable=False),
+    Column("cosine", Float, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("right", Boolean, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+counters: Final = Table(
+    "agentrt_counters",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("next", BigInteger, nullable=False),  # the number that is given next
+    sqlite_with_rowid=False,
+)
+
 
 def _create(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-MIGRATIONS: Final[Sequence[Callable[[Connection], None]]] = (_create,) * 3
+MIGRATIONS: Final[Sequence[Callable[[Connection], None]]] = (_create,) * 4
 """The ``n``-th, counted from 0, makes version ``n + 1`` of version ``n``; nothing is version 0.
 
-Version 2 has notes. In version 3 entries name joins, of which an agentrt of before knows nothing.
+Version 2 has notes. In version 3 entries name joins, of which an agentrt of before knows nothing. Version 4 has
+answers.
 """
 
 

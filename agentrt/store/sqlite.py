@@ -106,8 +106,7 @@ class SQLiteCommits:
 
     def close(self) -> None:
         """Close the file; what was committed is in it, and the log is gone if nobody else has it open."""
-        if self._checkpoint is not None:
-            self._checkpoint.join()
+        self.settle()
         self._elsewhere = True
         for connection in (self._fast, self._slow):
             if connection is not None:
@@ -167,10 +166,19 @@ class SQLiteCommits:
             with suppress(sqlite3.Error):  # some failures have rolled it back already
                 execute("ROLLBACK")
             raise
-        self._since_checkpoint += len(batch.entries)
+        self.grew(len(batch.entries))
+
+    def grew(self, entries: int) -> None:
+        """The log grew by about so many entries, whoever wrote them; it is moved into the file when it is long."""
+        self._since_checkpoint += entries
         if self._since_checkpoint >= _CHECKPOINT_EVERY:
             self._since_checkpoint = 0
             self._begin_checkpoint()
+
+    def settle(self) -> None:
+        """Wait for the log to be in the file, if it is being moved."""
+        if self._checkpoint is not None:
+            self._checkpoint.join()
 
     def _begin_checkpoint(self) -> None:
         if self._checkpoint is None or not self._checkpoint.is_alive():

@@ -95,5 +95,5 @@ async def test_a_journal_may_live_beside_other_tables(journal: Journal) -> None:
     async with journal.connect() as connection:
         tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
     ours = [one for one in tables if not one.startswith("sqlite_")]
-    assert len(ours) == 7
+    assert len(ours) == 10
     assert all(one.startswith("agentrt_") for one in ours)

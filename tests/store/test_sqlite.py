@@ -171,7 +171,7 @@ async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "runs.db", isolation_level=None)) as connection:
         connection.execute("UPDATE agentrt_schema SET version = 7")
     before = (tmp_path / "runs.db").read_bytes()
-    with pytest.raises(JournalError, match=r"has version 7, this agentrt knows versions up to 3; install a newer"):
+    with pytest.raises(JournalError, match=r"has version 7, this agentrt knows versions up to 4; install a newer"):
         Journal(tmp_path / "runs.db").writer()
     assert (tmp_path / "runs.db").read_bytes() == before
 
