@@ -66,11 +66,14 @@ class HelpPane(Pane):
 
     def _signs(self, width: int) -> Iterator[Text]:
         for name, signs in _SIGNS.items():
-            told = Text("  ".join(f"{sign}\u00a0{of}" for of, sign in signs.items()))
-            for number, row in enumerate(told.wrap(self.app.console, width - _INDENT)):
-                yield Text(("" if number else name).ljust(_INDENT), "bold").append(
-                    row.plain.replace("\u00a0", " "), "not bold"
-                )
+            row = Text(name.ljust(_INDENT), "bold")
+            for of, sign in signs.items():
+                told = f"{sign} {of}  "
+                if row.cell_len + cell_len(told.rstrip()) > width:
+                    yield row
+                    row = Text(" " * _INDENT)
+                row.append(told, "not bold")
+            yield row
 
     def _keys(self) -> Iterator[Text]:
         told = {(key, does): None for node in (*_parts(self._about), self.app) for key, does in _bound(node)}
