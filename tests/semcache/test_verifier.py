@@ -25,7 +25,7 @@ def _pair(chance: random.Random, thing: str) -> tuple[str, str, bool]:
 def _feedback(count: int, seed: int = 1):
     chance = random.Random(seed)
     pairs = [_pair(chance, chance.choice(THINGS)) for _ in range(count)]
-    rarity = Rarity(f"Where is a {word} zeppelin?" for pair in SAME + OTHER for word in pair)
+    rarity = Rarity(f"Where is a {word} dufix?" for pair in SAME + OTHER for word in pair)
     return [row(asked, stored, 0.9 + 0.1 * chance.random(), rarity) for asked, stored, _ in pairs], [
         right for *_, right in pairs
     ]
@@ -55,9 +55,9 @@ def test_it_learns_which_difference_is_harmless():
     """Words that feedback called the same are the same for things that it has never seen together with them."""
     rows, right = _feedback(600)
     learned = fit(rows, right)
-    rarity = Rarity(f"Where is a {word} zeppelin?" for pair in SAME + OTHER for word in pair)
-    same = [row(f"Where is a {a} zeppelin?", f"Where is a {b} zeppelin?", 0.95, rarity) for a, b in SAME]
-    other = [row(f"Where is a {a} zeppelin?", f"Where is a {b} zeppelin?", 0.95, rarity) for a, b in OTHER]
+    rarity = Rarity(f"Where is a {word} dufix?" for pair in SAME + OTHER for word in pair)
+    same = [row(f"Where is a {a} dufix?", f"Where is a {b} dufix?", 0.95, rarity) for a, b in SAME]
+    other = [row(f"Where is a {a} dufix?", f"Where is a {b} dufix?", 0.95, rarity) for a, b in OTHER]
     assert learned.scores(same).min() > 0.75
     assert learned.scores(other).max() < 0.25
 
