@@ -22,6 +22,8 @@ KEY_VARIABLE: Final = "AGENTRT_EMBEDDER_API_KEY"
 
 _BATCH: Final = 128
 _TIMEOUT: Final = 10.0
+_LARGEST: Final = 1e15
+"""Numbers whose squares are still 32-bit floats; vectors have none near it."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -101,12 +103,12 @@ class Endpoint:
         whole = [text.encode("utf-8", "replace").decode() for text in texts]  # JSON has no halves of characters
         rows = self._rows(self._posted({"model": self.model, "input": whole, "encoding_format": "float"}), len(texts))
         try:
-            found = np.array(rows, np.float32)
+            found = np.array(rows, np.float64)
         except (ValueError, TypeError, OverflowError) as error:
             raise self._wrong("vectors that are not numbers, or not equally many", "numbers") from error
-        if found.ndim != 2 or not found.shape[1] or not np.isfinite(found).all():
+        if found.ndim != 2 or not found.shape[1] or not (np.abs(found) < _LARGEST).all():
             raise self._wrong("vectors without numbers, or with some that are not finite", "finite numbers")
-        return found
+        return found.astype(np.float32)
 
     def _rows(self, answer: Any, count: int) -> list[Any]:
         """The vectors in the order of their texts, which the server says by ``index``."""
@@ -115,10 +117,11 @@ class Endpoint:
             raise self._wrong("JSON without a list 'data' of objects", "that list")
         if len(data) != count:
             raise self._wrong(f"{len(data)} vectors", f"{count}, one for each text")
-        rows = {one.get("index", place): one.get("embedding") for place, one in enumerate(data)}
-        if set(rows) != set(range(count)):
+        places = [one.get("index", place) for place, one in enumerate(data)]
+        if any(type(place) is not int for place in places) or sorted(places) != list(range(count)):
             raise self._wrong("vectors whose 'index' is not that of a text, or comes twice", f"0 to {count - 1}")
-        return [rows[place] for place in range(count)]
+        rows = dict(zip(places, data, strict=True))
+        return [rows[place].get("embedding") for place in range(count)]
 
     def _posted(self, body: dict[str, Any]) -> Any:
         import httpx
