@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -46,6 +46,12 @@ _NAMES: Final = ("scope", "category", "fingerprint", "exact")
 _HEAVY: Final = ("prompt", "cached", "completion", "hits", "used", "reply")
 LIGHT: Final = tuple(column for column in _ANSWERS if column.name not in _HEAVY)
 """The columns of an answer without its reply, in the order in which ``light`` reads them."""
+
+
+Use: TypeAlias = tuple[int, float | None]
+"""How often an answer was given again, and when last."""
+
+NO_USES: Final[Mapping[AnswerId, Use]] = {}
 
 
 class Known(NamedTuple):
@@ -159,11 +165,14 @@ async def reserve(connection: AsyncConnection, count: int) -> range:
     return range(end - count, end)
 
 
-async def put(connection: AsyncConnection, answers: Sequence[Answer]) -> None:
-    """Keep these, replacing those to equal requests. Raises ``JournalError`` when an id is another answer's already."""
+async def put(connection: AsyncConnection, answers: Sequence[Answer], uses: Mapping[AnswerId, Use] = NO_USES) -> None:
+    """Keep these, replacing those to equal requests; ``uses`` is how often they were given again.
+
+    Raises ``JournalError`` when an id is another answer's already.
+    """
     statement = upsert(connection)(schema.answers)
     new = {column.name: statement.excluded[column.name] for column in _ANSWERS if column.name not in _NAMES}
-    rows = [row_of(answer) for answer in answers]
+    rows = [row_of(answer, uses.get(answer.id, (0, None))) for answer in answers]
     try:
         await connection.execute(statement.on_conflict_do_update(index_elements=list(_NAMES), set_=new), rows)
     except IntegrityError as error:
@@ -208,7 +217,7 @@ def no_such_answer(answer: AnswerId) -> NoSuchAnswer:
 # -- rows ------------------------------------------------------------------------------------------------------------
 
 
-def row_of(answer: Answer) -> dict[str, Any]:
+def row_of(answer: Answer, use: Use) -> dict[str, Any]:
     """An answer as its row."""
     usage = answer.reply.usage
     return {
@@ -226,8 +235,8 @@ def row_of(answer: Answer) -> dict[str, Any]:
         "prompt": usage.prompt,
         "cached": usage.cached,
         "completion": usage.completion,
-        "hits": 0,
-        "used": None,
+        "hits": use[0],
+        "used": use[1],
         "reply": _told(answer.reply),
     }
 
