@@ -13,6 +13,7 @@ from agentrt.types import ModelReply, ModelRequest
 
 if TYPE_CHECKING:
     from agentrt.engine import Engine, EngineSpec, Progress
+    from agentrt.executors import SGLangExecutor
 
 
 class EmbeddedExecutor:
@@ -30,7 +31,7 @@ class EmbeddedExecutor:
         self._progress = progress
         self._stack = AsyncExitStack()
         self._story = _nothing
-        self._connecting: asyncio.Task[ModelExecutor] | None = None
+        self._connecting: asyncio.Task[SGLangExecutor] | None = None
 
     async def prepare(self) -> None:
         """Find or start the engine; many callers share one start, and a caller that gives up leaves it going."""
@@ -47,6 +48,10 @@ class EmbeddedExecutor:
                 raise
             raise Unreachable(f"{error}; {story}") from error
 
+    async def model(self) -> str:
+        """The model's name at the engine that answers."""
+        return await (await self._connected()).model()
+
     async def hints(self) -> HintChannel | None:
         """The way in for hints of the engine that answers."""
         return await hint_channel(await self._connected())
@@ -58,12 +63,12 @@ class EmbeddedExecutor:
             await asyncio.gather(self._connecting, return_exceptions=True)
         await self._stack.aclose()
 
-    async def _connected(self) -> ModelExecutor:
+    async def _connected(self) -> SGLangExecutor:
         if self._connecting is None or _failed(self._connecting):
             self._connecting = asyncio.create_task(self._connect())
         return await asyncio.shield(self._connecting)
 
-    async def _connect(self) -> ModelExecutor:
+    async def _connect(self) -> SGLangExecutor:
         from agentrt.engine import discover
         from agentrt.executors import SGLangExecutor
 

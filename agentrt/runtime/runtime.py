@@ -17,6 +17,7 @@ from agentrt.events import Observer
 from agentrt.executors.base import ModelExecutor
 from agentrt.kvcache.policies import Policy
 from agentrt.runtime import tracing
+from agentrt.runtime.caching import Caching, fronted
 from agentrt.runtime.embedded import EmbeddedExecutor
 from agentrt.runtime.handle import Handle
 from agentrt.runtime.kv.choosing import desk_of
@@ -29,6 +30,7 @@ from agentrt.runtime.spec import StepSpec
 from agentrt.types import ModelReply, ModelRequest, RunId, RunStatus, SessionId
 
 if TYPE_CHECKING:
+    from agentrt.executors.cached import SemanticCache
     from agentrt.runtime.durable.edit_letters import EditOutcome
     from agentrt.runtime.durable.inquiry import Outcome
     from agentrt.runtime.durable.log import RunLog
@@ -86,6 +88,9 @@ class Runtime:
     ``put_aside`` ends a run with the status ``waiting`` once nothing but such questions is left of it, to be resumed
     when they are answered; without, it waits in this process.
 
+    ``cache`` puts a semantic cache in front of all models (``agentrt.runtime.caching``): equal questions are answered
+    from it, and others where the share of wrong answers that its rules allow can be promised.
+
     Where an OpenTelemetry tracer provider is installed in this process, runs are traced: ``agentrt.runtime.tracing``.
     """
 
@@ -104,6 +109,7 @@ class Runtime:
         journal: Journal | str | Path | None = None,
         answers: Answerer | None = None,
         put_aside: bool = False,
+        cache: Caching | None = None,
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
         new_id: Callable[[], RunId] = new_run_id,
@@ -124,6 +130,9 @@ class Runtime:
         self.desk = desk_of(kv, admission, tenant, estimates, clock)
         self.journal = _journal(journal)
         self._owns_journal = self.journal is not journal
+        self.cache: SemanticCache | None = None
+        if cache is not None:
+            self.models, self.cache = fronted(self.models, cache, self.journal)
         self._mailbox: Mailbox | None = None
 
     def start(self, program: Startable[P, R], *args: P.args, **kwargs: P.kwargs) -> Run[R]:
