@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agentrt.cli.output import Write
     from agentrt.executors.base import ModelExecutor
     from agentrt.runtime import Run, RunResult, Runtime
+    from agentrt.runtime.caching import Caching
     from agentrt.runtime.questions import Answerer
     from agentrt.sdk import Program
     from agentrt.store import Journal
@@ -39,6 +40,9 @@ def add_execution_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that runs a program."""
     parser.add_argument("--engine", metavar="URL", help="a server that is up, instead of an engine of our own")
     parser.add_argument("--kv", metavar="POLICY", default="agentrt", help="what the engine is told of its KV cache")
+    parser.add_argument(
+        "--cache", metavar="EMBEDDER", help="answer again what was answered before: static, minilm, a URL, or `equal`"
+    )
     parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help="cancel the run after this long")
     parser.add_argument("--json", action="store_true", help="print the whole run as one JSON object")
     parser.add_argument("--no-ask", action="store_true", help="ask nobody in this terminal; `agentrt runs answer` does")
@@ -78,6 +82,13 @@ def carry_out(
     return _CODES[result.status]
 
 
+def _caching(embedder: str | None) -> Caching | None:
+    """What ``--cache`` asks for; ``equal``: only equal requests count."""
+    from agentrt.runtime.caching import Caching
+
+    return None if embedder is None else Caching(embedder=None if embedder == "equal" else embedder)
+
+
 def _opened(journal: str) -> Journal:
     from agentrt.store import Journal
 
@@ -114,6 +125,7 @@ def _execute(
                     journal=journal,
                     answers=_answers(options, display),
                     put_aside=not options.wait,
+                    cache=_caching(options.cache),
                     new_id=lambda: options.for_ui or new_run_id(),
                 )
             )

@@ -63,7 +63,7 @@ def words(options: argparse.Namespace, run: RunId) -> list[str]:
     """The words of the command that runs the same in the background, under that id."""
     found = ["run", options.program, "--for-ui", run, "--no-ask", "--wait"]
     found += [f"--input={one}" for one in options.input]
-    for name in ("inputs", "engine", "kv", "timeout", "journal"):
+    for name in ("inputs", "engine", "kv", "cache", "timeout", "journal"):
         value = getattr(options, name)
         if value is not None:
             found.append(f"--{name}={value}")
@@ -73,7 +73,8 @@ def words(options: argparse.Namespace, run: RunId) -> list[str]:
 def further_words(options: argparse.Namespace) -> list[str]:
     """What a resume of the run is to be told as well: the same engine, treated in the same way."""
     engine = [] if options.engine is None else [f"--engine={options.engine}"]
-    return [*engine, f"--kv={options.kv}"]
+    cache = [] if options.cache is None else [f"--cache={options.cache}"]
+    return [*engine, *cache, f"--kv={options.kv}"]
 
 
 def _need_a_terminal() -> None:
