@@ -1,4 +1,4 @@
-"""The command line: ``agentrt run | graph | engine | bench``.
+"""The command line: ``agentrt run | runs | graph | cache | engine | bench``.
 
 Each command has a module of its own, whose ``add_parser`` names its options and whose handler imports what it needs
 when it runs: ``agentrt --help`` needs only the standard library.

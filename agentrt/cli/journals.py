@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def add_journal_option(parser: argparse.ArgumentParser) -> None:
+def add_journal_option(
+    parser: argparse.ArgumentParser, help_: str = "where the runs are written down; your own journal without"
+) -> None:
     """``--journal``, for every command that reads one."""
-    parser.add_argument(
-        "--journal", metavar="FILE|URL", help="where the runs are written down; your own journal without"
-    )
+    parser.add_argument("--journal", metavar="FILE|URL", help=help_)
 
 
 def journal_name(options: argparse.Namespace) -> str | None:

@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; the chosen command's function is at ``handler``."""
-    from agentrt.cli import bench, engine, export, graph, run, runs, watch
+    from agentrt.cli import bench, cache, engine, export, graph, run, runs, watch
 
     parser = Parser(
         prog="agentrt",
@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"agentrt {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error (also AGENTRT_DEBUG=1)")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (run, watch, runs, export, graph, engine, bench):
+    for command in (run, watch, runs, export, graph, cache, engine, bench):
         command.add_parser(commands)
     for one in commands.choices.values():
         one.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)

@@ -128,16 +128,17 @@ def _pruned_lines(told: dict[str, Any]) -> list[str]:
     from agentrt.ui.words import counted
 
     runs = counted(len(told["runs"]), "run")
-    held = _size(told["characters"])
+    held = size(told["characters"])
     if told["dry_run"]:
-        lines = [f"{run['run_id']}  {run['status']:11}  {_size(run['characters']):>9}" for run in told["runs"]]
+        lines = [f"{run['run_id']}  {run['status']:11}  {size(run['characters']):>9}" for run in told["runs"]]
         return [*lines, f"{runs} would be deleted, {held} of records; nothing was"]
     if not told["runs"]:
         return ["No run fits; nothing was deleted"]
     freed = told["freed_bytes"]
-    rest = "; their room is used for new runs" if freed is None else f"; the file is {_size(freed)} smaller"
+    rest = "; their room is used for new runs" if freed is None else f"; the file is {size(freed)} smaller"
     return [f"{runs} deleted, {held} of records{rest}"]
 
 
-def _size(number: int) -> str:
+def size(number: int) -> str:
+    """Bytes or characters: ``1.2 kB``, ``3.4 MB``."""
     return f"{number / 1e6:,.1f} MB" if number >= 100_000 else f"{number / 1e3:,.1f} kB"

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentrt.semcache.base import Answer, AnswerId
 from agentrt.store import schema
-from agentrt.store.answers import LIGHT, Known, again, kept, light, no_such_answer, said, tags_of
+from agentrt.store.answers import LARGEST, LIGHT, Known, again, kept, light, no_such_answer, said, tags_of
 from agentrt.store.codec import quoted
 from agentrt.types import Usage
 
@@ -107,7 +107,7 @@ async def summary(connection: AsyncConnection) -> Summary:
 
 async def one_of(connection: AsyncConnection, answer: AnswerId) -> Kept:
     """One answer. Raises ``NoSuchAnswer`` when it is not there, and ``JournalError`` when it is damaged."""
-    if answer < 2**63:  # what no database takes is no answer's number
+    if answer <= LARGEST:
         for found in await _kept(connection, _whole().where(_ANSWERS.id == answer)):
             return found
     raise no_such_answer(answer)

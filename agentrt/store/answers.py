@@ -29,6 +29,9 @@ from agentrt.types import ModelReply, ToolCall, Usage
 PAGE: Final = 4_000
 """Answers that are read at once."""
 
+LARGEST: Final = 2**63 - 1
+"""What databases take as a number; nothing beyond is an answer's."""
+
 _AT_ONCE: Final = 500
 """Answers named in one statement; databases limit that."""
 
@@ -120,6 +123,8 @@ class Answers:
 
     async def stand(self, answer: AnswerId, standing: Standing) -> None:
         """Sign an answer, or refuse it. Raises ``NoSuchAnswer`` when it is gone."""
+        if answer > LARGEST:
+            raise no_such_answer(answer)
         async with self.writing() as connection:
             stands = update(schema.answers).where(_ANSWERS.id == answer).values(standing=standing)
             if (await connection.execute(stands)).rowcount != 1:

@@ -163,8 +163,9 @@ async def test_answers_are_signed_and_refused(store: Answers) -> None:
     await store.stand(1, "signed")
     await store.stand(3, "refused")
     assert [one.standing for one in await kept(store)] == ["signed", "new", "refused"]
-    with pytest.raises(NoSuchAnswer, match=r"keeps no answer 4; `agentrt cache inspect TEXT`"):
-        await store.stand(4, "signed")
+    for missing in (4, 2**63):
+        with pytest.raises(NoSuchAnswer, match=rf"keeps no answer {missing}; `agentrt cache inspect TEXT`"):
+            await store.stand(missing, "signed")
 
 
 async def test_hits_are_counted(store: Answers) -> None:
