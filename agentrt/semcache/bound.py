@@ -24,7 +24,7 @@ from agentrt.errors import ConfigError
 _ROOM = 1.6
 """The strictest candidate has so many times the fewest hits: room for one mistake."""
 
-_GROWTH = 16 / 15
+_GROWTH = 1.03
 """How many more hits the next candidate has."""
 
 
@@ -127,15 +127,16 @@ def threshold(scored: Sequence[Scored], max_error_rate: float, confidence: float
 
 
 def _candidates(scores: Sequence[float], least: int) -> list[int]:
-    """How many hits the candidates have, the strictest first; scores fall."""
+    """How many hits the candidates have, the strictest first, on a grid that is the same for all; scores fall."""
     counts: list[int] = []
-    wanted = _ROOM * least
+    wanted = 1.0
     while wanted <= len(scores):
         hits = math.ceil(wanted)
         while hits < len(scores) and scores[hits] == scores[hits - 1]:
             hits += 1
-        counts.append(hits)
-        wanted = hits * _GROWTH
+        if hits >= _ROOM * least:
+            counts.append(hits)
+        wanted = max(hits, wanted) * _GROWTH
     return counts
 
 

@@ -78,6 +78,7 @@ class Rarity:
     def __init__(self, questions: Iterable[str] = ()) -> None:
         self._counts: Counter[str] = Counter()
         self._questions = 0
+        self._whole = log(2)
         self.add(questions)
 
     def add(self, questions: Iterable[str]) -> None:
@@ -85,17 +86,18 @@ class Rarity:
         for question in questions:
             self._counts.update(set(words(question).stems))
             self._questions += 1
+        self._whole = log(self._questions + 2)
 
     def remove(self, questions: Iterable[str]) -> None:
         """These are let go; only such as were added."""
         for question in questions:
             self._counts.subtract(set(words(question).stems))
             self._questions -= 1
+        self._whole = log(self._questions + 2)
 
     def of(self, stem: str) -> float:
         """Between 0 and 1."""
-        whole = log(self._questions + 2)
-        return 1 - log(self._counts.get(stem, 0) + 1) / whole
+        return 1 - log(self._counts.get(stem, 0) + 1) / self._whole
 
 
 class Row(NamedTuple):

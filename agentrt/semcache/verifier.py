@@ -107,7 +107,7 @@ def fit(rows: Sequence[Row], right: Sequence[bool]) -> Verifier:
         return Verifier()
     dense = np.array([row.dense for row in rows], np.float32)
     truth = np.array(right, np.float64)
-    line = _line(dense[:, 0].astype(np.float64), truth)
+    line = rising(dense[:, 0].astype(np.float64), truth)
     start = Verifier(line)
     trees = grow(dense, truth, start._measured(dense), min(_TREES, len(rows) // _ROWS_OF_A_TREE))
     odds = Verifier(line, trees)._measured(dense)
@@ -115,7 +115,7 @@ def fit(rows: Sequence[Row], right: Sequence[bool]) -> Verifier:
     return Verifier(line, trees, scale, weights)
 
 
-def _line(cosine: Floats, truth: Floats) -> tuple[float, float]:
+def rising(cosine: Floats, truth: Floats) -> tuple[float, float]:
     """Logistic regression on the cosine, held near the line of before by what some ten pairs weigh; never falling."""
     price = np.array([0.05, 1.0])
     facts = np.stack([cosine, np.ones_like(cosine)], 1)
