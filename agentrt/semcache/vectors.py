@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agentrt.semcache.base import Vector
+    from agentrt.semcache.base import Vector, Vectors
 
 
 def packed(vector: Vector) -> bytes:
@@ -15,8 +15,8 @@ def packed(vector: Vector) -> bytes:
     return vector.astype("<f2").tobytes() if np.any(vector) else b""
 
 
-def unpacked(data: bytes) -> Vector:
-    """A vector from its bytes."""
+def unpacked(data: bytes, rows: int) -> Vectors:
+    """So many vectors from their bytes, one after the other."""
     import numpy as np
 
-    return np.frombuffer(data, "<f2").astype(np.float32)
+    return np.frombuffer(data, "<f2").astype(np.float32).reshape(rows, -1)
