@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,12 @@ _EXTRA = "the semantic cache needs an extra: pip install 'agentrt[semcache]'"
 
 
 def new(embedder: str, size: int) -> Grown:
-    """An empty index for vectors of ``size`` numbers by the embedder of that name."""
+    """An empty index for vectors of ``size`` numbers by the embedder of that name.
+
+    Raises ``ConfigError`` where what it needs is not installed, be it only when it has grown.
+    """
+    if "usearch" not in sys.modules and find_spec("usearch") is None:
+        raise ConfigError(_EXTRA)
     try:
         from agentrt.semcache.index.grown import Grown
     except ImportError as error:

@@ -7,12 +7,15 @@ What says so stands at the end because usearch writes and reads its part by the 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,6 +23,7 @@ from agentrt.errors import ConfigError, JournalError
 
 _MAGIC: Final = b"agentrt index 1\n"
 _END: Final = struct.Struct(f"<QII{len(_MAGIC)}s")
+_PART: Final = ".part"
 _CHUNK: Final = 1 << 22
 
 
@@ -38,18 +42,34 @@ def write(path: Path, about: About, body: Callable[[Path], object]) -> None:
     At no time there is a part of it under that name, and when this returns it is on the disk.
     """
     try:
-        number, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(number)
-        part = Path(name)
-        try:
+        _sweep(path)
+        with _part(path) as part:
             body(part)
             _finish(part, about)
             part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
         _sync(path.parent)
     except (OSError, RuntimeError) as error:  # usearch says everything with the latter
         raise JournalError(f"the index of the semantic cache cannot be written to {str(path)!r}: {error}") from error
+
+
+@contextmanager
+def _part(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` that is locked as long as somebody writes it, and gone after that."""
+    number, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PART, dir=path.parent)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+        os.close(number)
+
+
+def _sweep(path: Path) -> None:
+    """Throw out what processes that were killed left of theirs."""
+    for part in path.parent.glob(f".{escape(path.name)}.*{_PART}"):
+        with suppress(OSError), part.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
 
 
 def _finish(part: Path, about: About) -> None:

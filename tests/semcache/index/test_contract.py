@@ -339,6 +339,35 @@ def test_a_disk_that_is_full_is_told_and_the_old_file_stays(kind, tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["shelf"]
 
 
+_SAVING = """
+import sys
+from pathlib import Path
+from tests.semcache.index.test_contract import INDEXES, questions
+index = INDEXES[sys.argv[1]]()
+index.add(range(2_000), questions(2_000))
+while True:
+    index.save(Path(sys.argv[2]))
+    print("saved", flush=True)
+"""
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(kind, tmp_path):
+    """Whenever kill -9 comes the file is whole, and the next save throws out what was left beside it."""
+    path = tmp_path / "[shelf]"
+    for saves in (1, 2, 5, 9):
+        with subprocess.Popen([sys.executable, "-c", _SAVING, kind, str(path)], stdout=subprocess.PIPE) as child:
+            for _ in range(saves):
+                assert child.stdout.readline() == b"saved\n"
+            child.kill()
+        index = INDEXES[kind]()
+        index.load(path)
+        assert len(index) == 2_000
+    (tmp_path / ".[shelf].left.part").touch()
+    index.save(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["[shelf]"]
+
+
 # -- against a plain model -------------------------------------------------------------------------------------------
 
 ROWS = questions(40, seed=13)
