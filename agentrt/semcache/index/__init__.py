@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "new"]
 
+_GRAPH = "usearch"
 _EXTRA = "the semantic cache needs an extra: pip install 'agentrt[semcache]'"
 
 
@@ -28,7 +28,7 @@ def new(embedder: str, size: int) -> Grown:
 
     Raises ``ConfigError`` where what it needs is not installed, be it only when it has grown.
     """
-    if "usearch" not in sys.modules and find_spec("usearch") is None:
+    if find_spec(_GRAPH) is None:
         raise ConfigError(_EXTRA)
     try:
         from agentrt.semcache.index.grown import Grown

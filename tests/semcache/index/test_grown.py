@@ -107,9 +107,7 @@ def test_by_name(tmp_path):
 
 def test_what_a_grown_one_needs_is_asked_for_at_once(monkeypatch):
     """Without usearch there is no small index either: it would fail when it has grown."""
-    monkeypatch.delitem(sys.modules, "usearch", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [])
-    monkeypatch.setattr(sys, "path_importer_cache", {})
+    monkeypatch.setattr(indexes, "_GRAPH", "no_such_package")
     with pytest.raises(ConfigError, match=r"pip install 'agentrt\[semcache\]'"):
         indexes.new("words", SIZE)
 
