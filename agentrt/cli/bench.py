@@ -16,6 +16,7 @@ BENCHMARKS: Final = {
     "bfcl": "function calling: BFCL v4, scored by its official checkers",
     "swebench": "repairing code: SWE-bench's instances, judged by its official parsers",
     "replay": "recorded agent sessions against an engine: same lengths, same gaps",
+    "semcache": "what the semantic cache costs beside GPTCache, and how right its answers are",
     "compare": "two runs of the same benchmark, entry by entry: score and times",
 }
 """Name and what it measures; the module ``agentrt.benchmarks.NAME`` has ``add_arguments`` and ``run``."""

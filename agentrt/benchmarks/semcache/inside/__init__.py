@@ -1,0 +1,1 @@
+"""What runs in GPTCache's environment; nothing of it imports this package."""
