@@ -1,6 +1,6 @@
 """Texts as vectors.
 
-``static``    a vector for each word of a text, averaged: 20 µs a question, in a package of 16 MB
+``static``    a vector for each word of a text, averaged: 16 µs a question, in a package of 16 MB
 ``onnx``      MiniLM with 8-bit weights: milliseconds a question, and it knows more
 ``endpoint``  any server that speaks OpenAI's ``/v1/embeddings``
 """
@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from agentrt.errors import ConfigError
@@ -27,14 +28,20 @@ def embedder(name: str, *, api_key: str | None = None) -> Embedder:
     Raises ``ConfigError`` for any other name, and where what it needs is not installed.
     """
     if name.startswith(("http://", "https://")):
-        from agentrt.semcache.embed.endpoint import Endpoint
-
-        return Endpoint.from_url(name, api_key=api_key)
+        return _endpoint(name, api_key)
     if name not in NAMES:
         near = get_close_matches(name, NAMES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(f"there is no embedder {name!r}; expected {', '.join(NAMES)} or an http(s) URL{hint}")
     return _static() if name == "static" else _minilm()
+
+
+def _endpoint(url: str, api_key: str | None) -> Embedder:
+    from agentrt.semcache.embed.endpoint import Endpoint
+
+    if find_spec("numpy") is None:
+        raise ConfigError("an embedder on a server needs an extra: pip install 'agentrt[semcache]'")
+    return Endpoint.from_url(url, api_key=api_key)
 
 
 def _static() -> Embedder:

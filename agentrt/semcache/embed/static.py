@@ -19,7 +19,7 @@ _SIZE: Final = 256
 
 
 class Static:
-    """20 µs a question, whatever runs beside it; 1 ms for 5,000 characters.
+    """16 µs a question, on the caller's thread alone; 1 ms for 5,000 characters. May be used by several threads.
 
     The package's two files are read here: its own code would set up logging for the whole process, import an
     HTTP client, and pad each text to the longest one beside it. The vectors are the same.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from agentrt.errors import ConfigError
+from agentrt.semcache import embed
 from agentrt.semcache.embed import embedder, packaged
 from agentrt.semcache.embed.static import Static
 
@@ -35,6 +36,13 @@ def test_what_is_not_installed_is_named_with_its_extra(monkeypatch, name, module
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigError, match=rf"pip install 'agentrt\[{extra}\]'"):
         embedder(name)
+
+
+def test_a_server_too_needs_rows_to_put_its_vectors_in(monkeypatch):
+    """Without numpy an embedder on a server is refused at once, not at its first answer."""
+    monkeypatch.setattr(embed, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'agentrt\[semcache\]'"):
+        embedder("http://localhost:1/v1?model=any")
 
 
 def test_a_package_without_its_file_is_told():
