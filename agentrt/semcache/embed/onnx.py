@@ -30,7 +30,8 @@ _EXTRA: Final = "minilm"
 class Onnx:
     """7 ms of a processor for a question, 3 ms each for many: it runs beside the loop.
 
-    ``threads`` is how many processors it may use. May be used by several threads. Model and tokenizer lie in packages; nothing is fetched.
+    ``threads`` is how many processors it may use. May be used by several threads.
+    Model and tokenizer lie in packages; nothing is fetched.
     """
 
     def __init__(self, *, threads: int = _THREADS) -> None:
