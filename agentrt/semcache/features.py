@@ -206,6 +206,7 @@ def _marks(
     return [crc32(mark.encode()) % MARKS for mark in said]
 
 
+@lru_cache(maxsize=50_000)
 def _stem(word: str) -> str:
     """A word without its ending, so that *loses* is *losing*; short ones stay."""
     for ending in _ENDINGS:

@@ -1,9 +1,12 @@
 """From feedback to hits: the verifier that it teaches, and a threshold for each region that has enough of its own.
 
-Half of the feedback teaches the verifier and the other half, which it has not seen, says from which score on a promise
-holds; a hash of the two questions says which is which. A region is a shelf with much feedback, or all other shelves of
-a category together. A category's doubt is shared evenly between its regions (the union bound), so that the promise
-holds for all of them at once.
+An eighth of the feedback is only read for how rare its words are. Of the rest, each pair of questions belongs to one
+of a few folds, by a hash of both, and each fold has a verifier that the others have taught. So every pair is scored by
+one that has not seen it, as every pair that comes later is: the same hash says by which. These scores give the
+thresholds.
+
+A region is a shelf with much feedback, or all other shelves of a category together. A category's doubt is shared evenly
+between its regions (the union bound), so that the promise holds for all of them at once.
 
 While it serves, every checked hit goes to the region's watch. When that finds the promise broken, the region is
 closed, and only feedback from then on can open it again.
@@ -18,7 +21,7 @@ from zlib import crc32
 
 from agentrt.semcache.base import Feedback, Shelf
 from agentrt.semcache.bound import Scored, Threshold, Watch, threshold
-from agentrt.semcache.features import Rarity, Row, row
+from agentrt.semcache.features import Rarity, row
 from agentrt.semcache.verifier import Verifier, fit
 
 if TYPE_CHECKING:
@@ -26,6 +29,12 @@ if TYPE_CHECKING:
 
 Region: TypeAlias = Shelf | str
 """A shelf with feedback enough of its own, or the name of a category: all its other shelves."""
+
+FOLDS = 3
+"""Verifiers side by side: each learns from all feedback but a third."""
+
+_READ = 8
+"""Of so many pairs of the feedback, one is only read for its words: what counts them must not be what is scored."""
 
 _OWN = 2000
 """Feedback from which on a shelf is a region of its own."""
@@ -41,15 +50,16 @@ _MOST = 40_000
 
 
 class Lesson(NamedTuple):
-    """What was learned: the verifier, and the scores of the feedback that it has not seen, by region."""
+    """What was learned: a verifier for each fold, and the scores of all feedback by those that have not seen it."""
 
-    verifier: Verifier = Verifier()
+    verifiers: tuple[Verifier, ...] = (Verifier(),)
     rarity: Rarity = Rarity()
     regions: Mapping[Region, Sequence[Scored]] = {}
 
     def score(self, question: str, stored: str, cosine: float) -> float:
         """How likely the stored answer is right."""
-        return float(self.verifier.scores([row(question, stored, cosine, self.rarity)])[0])
+        verifier = self.verifiers[_fold(question, stored, len(self.verifiers))]
+        return float(verifier.scores([row(question, stored, cosine, self.rarity)])[0])
 
     def region(self, shelf: Shelf) -> Region:
         """Where a shelf belongs."""
@@ -84,38 +94,44 @@ def tuned(feedback: Sequence[Feedback], max_error_rate: float, confidence: float
 
 
 def taught(feedback: Iterable[Feedback], since: Mapping[Region, float] | None = None) -> Lesson:
-    """Learn from feedback. What is older than ``since`` teaches the verifier, but promises nothing for that region."""
-    feedback = list(feedback)
-    seen = [told for told in feedback if not _aside(told)]
-    rarity = Rarity(text for told in seen for text in (told.question, told.stored))
-    verifier = fit([_row_without(told, rarity) for told in seen], [told.right for told in seen])
-    aside = [told for told in feedback if _aside(told)]
-    scores = verifier.scores([_row(told, rarity) for told in aside])
+    """Learn from feedback. What is older than ``since`` teaches the verifiers, but promises nothing for that region."""
+    read, judged = list[Feedback](), list[Feedback]()
+    for told in feedback:
+        (judged if _hash(told.question, told.stored) % _READ else read).append(told)
+    rarity = Rarity(text for told in read for text in (told.question, told.stored))
+    rows = [row(told.question, told.stored, told.cosine, rarity) for told in judged]
+    folds = [_fold(told.question, told.stored, FOLDS) for told in judged]
+    verifiers, scores = [], [0.0] * len(judged)
+    for fold in range(FOLDS):
+        inside = [at for at, its in enumerate(folds) if its == fold]
+        others = [at for at, its in enumerate(folds) if its != fold]
+        verifiers.append(fit([rows[at] for at in others], [judged[at].right for at in others]))
+        for at, score in zip(inside, verifiers[-1].scores([rows[at] for at in inside]).tolist(), strict=True):
+            scores[at] = score
+    return Lesson(tuple(verifiers), rarity, _by_region(judged, scores, since or {}))
+
+
+def _by_region(
+    feedback: Sequence[Feedback], scores: Sequence[float], since: Mapping[Region, float]
+) -> dict[Region, list[Scored]]:
     regions: dict[Region, list[Scored]] = defaultdict(list)
     many = Counter(told.shelf for told in feedback)
-    for told, score in zip(aside, scores.tolist(), strict=True):
+    for told, score in zip(feedback, scores, strict=True):
         region = told.shelf if many[told.shelf] >= _OWN else told.shelf.category
         kept = regions[region]
-        if told.at > (since or {}).get(region, float("-inf")):
+        if told.at > since.get(region, float("-inf")):
             kept.append(Scored(score, told.right))
-    return Lesson(verifier, rarity, dict(regions))
+    return dict(regions)
 
 
-def _row(told: Feedback, rarity: Rarity) -> Row:
-    return row(told.question, told.stored, told.cosine, rarity)
+def _hash(question: str, stored: str) -> int:
+    """The same for the same two questions, whoever judged them and when."""
+    return crc32(f"{question}\0{stored}".encode())
 
 
-def _row_without(told: Feedback, rarity: Rarity) -> Row:
-    """As if its own words had not been counted, which is how it stands with pairs that come later."""
-    rarity.remove((told.question, told.stored))
-    found = _row(told, rarity)
-    rarity.add((told.question, told.stored))
-    return found
-
-
-def _aside(told: Feedback) -> bool:
-    """Whether this pair is kept from the verifier: the same for the same two questions, whoever judged them."""
-    return bool(crc32(f"{told.question}\0{told.stored}".encode()) >> 7 & 1)
+def _fold(question: str, stored: str, folds: int) -> int:
+    """Which fold a pair belongs to, and so which verifier scores it."""
+    return (_hash(question, stored) >> 8) % folds
 
 
 def _category(region: Region) -> str:

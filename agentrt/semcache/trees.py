@@ -67,10 +67,11 @@ def grow(rows: Dense, right: Floats, odds: Floats, trees: int) -> Trees:
 
 
 def _cuts(column: Dense) -> Dense:
-    """Up to 31 limits, with as many rows between them as the column allows."""
-    cuts: Dense = np.unique(np.quantile(column, np.linspace(0, 1, _BINS + 1)[1:-1], method="lower"))
-    below: Dense = cuts[cuts < column.max()]
-    return below
+    """Up to 31 limits, each half-way between two values, with as many rows between them as the column allows."""
+    values = np.unique(column)
+    at = np.searchsorted(values, np.quantile(column, np.linspace(0, 1, _BINS + 1)[1:-1], method="lower"))
+    below = np.unique(at[at < len(values) - 1])
+    return ((values[below] + values[below + 1]) / 2).astype(np.float32)
 
 
 def _splits(bins: NDArray[np.int64], slope: Floats, bend: Floats, open_: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 
@@ -62,12 +63,21 @@ def test_a_shelf_of_its_own(monkeypatch):
     assert lesson.threshold(HERE, 0.05, 0.95) == alone
 
 
-def test_halves():
-    """Every pair is on one side, the same one whenever and by whomever it was judged; each side has about half."""
-    feedback = _many(1000)
-    aside = [regions._aside(told) for told in feedback]
-    assert 400 < sum(aside) < 600
-    assert aside == [regions._aside(told._replace(at=0.0, by="person", score=1.0)) for told in feedback]
+def test_folds():
+    """Every pair is in one fold, the same one whenever it is judged; each fold has about its share."""
+    folds = Counter(regions._fold(told.question, told.stored, 3) for told in _many(900))
+    assert all(240 < folds[fold] < 360 for fold in range(3))
+
+
+def test_what_scored_a_pair_has_not_seen_it():
+    """Turning all verdicts of a fold round changes no score of that fold, and those of the others."""
+    feedback = [told for told in _many(600) if regions._hash(told.question, told.stored) % 8]
+    folds = [regions._fold(told.question, told.stored, regions.FOLDS) for told in feedback]
+    turned = [told._replace(right=told.right != (fold == 0)) for told, fold in zip(feedback, folds, strict=True)]
+    before, after = (taught(some).regions["facts"] for some in (feedback, turned))
+    same = [one.score == other.score for one, other in zip(before, after, strict=True)]
+    assert all(same[at] for at, fold in enumerate(folds) if fold == 0)
+    assert not any(same[at] for at, fold in enumerate(folds) if fold != 0)
 
 
 def test_a_broken_promise_closes_and_opens_again():

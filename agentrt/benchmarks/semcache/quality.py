@@ -1,7 +1,7 @@
 """How many questions are answered from others, and how often wrongly, on pairs of questions whose truth is known.
 
-Three quarters of the pairs are feedback: they teach the verifier and its threshold as in use (half each). The last
-quarter is unseen. Beside it stands the best single threshold on the cosine: one that keeps the same promise by the
+Three quarters of the pairs are feedback, from which verifiers and thresholds are learned as in use. The last quarter is
+unseen. Beside it stands the best single threshold on the cosine: one that keeps the same promise by the
 same test on all of the feedback; and, as a limit of what any threshold could do, the lowest one that has the error on
 the unseen pairs themselves. All of it for many random splits, of pairs or of questions (``apart``: no question of an
 unseen pair is in the feedback).
@@ -25,7 +25,7 @@ import numpy as np
 from agentrt.errors import ConfigError
 from agentrt.semcache.base import Embedder, Feedback, Shelf
 from agentrt.semcache.bound import Scored, threshold
-from agentrt.semcache.features import row, words
+from agentrt.semcache.features import words
 from agentrt.semcache.regions import Lesson, taught
 from agentrt.semcache.verifier import rising
 
@@ -201,10 +201,8 @@ def _simple(told: Sequence[Feedback]) -> list[Scored]:
 
 
 def _scores(lesson: Lesson, pairs: Sequence[Pair], cosine: NDArray[np.float64]) -> NDArray[np.float64]:
-    rows = [
-        row(pair.asked, pair.stored, near, lesson.rarity) for pair, near in zip(pairs, cosine.tolist(), strict=True)
-    ]
-    return lesson.verifier.scores(rows)
+    found = [lesson.score(pair.asked, pair.stored, near) for pair, near in zip(pairs, cosine.tolist(), strict=True)]
+    return np.array(found)
 
 
 def _outcome(scores: NDArray[np.float64], right: NDArray[np.bool_], least: float | None) -> Outcome:
