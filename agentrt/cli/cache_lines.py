@@ -79,12 +79,12 @@ def _opened(file: str) -> AbstractContextManager[TextIO]:
 async def _take(name: str, lines: TextIO, file: str) -> Taken:
     from agentrt.store import Journal
     from agentrt.store.answer_lines import take
-    from agentrt.store.answers import Answers
+    from agentrt.store.answers import ENTRIES, Answers
 
     async with Journal(name) as journal:
         async with Answers(journal).writing() as connection:
             taken = await take(connection, lines, "standard input" if file == _STDIN else file)
-        await journal.grew(8 * taken.answers)
+        journal.grew(ENTRIES * taken.answers)
     return taken
 
 

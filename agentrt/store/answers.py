@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Float, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,6 +22,7 @@ from agentrt.errors import JournalError, NoSuchAnswer
 from agentrt.semcache.base import Answer, AnswerId, Feedback, Shelf, Standing
 from agentrt.store import schema
 from agentrt.store.archive import upsert
+from agentrt.store.grouping import Groups
 from agentrt.store.journal import Journal
 from agentrt.store.writer import clean
 from agentrt.types import ModelReply, ToolCall, Usage
@@ -35,7 +36,7 @@ LARGEST: Final = 2**63 - 1
 _AT_ONCE: Final = 500
 """Answers named in one statement; databases limit that."""
 
-_ENTRIES: Final = 8
+ENTRIES: Final = 8
 """Entries of a run that are about as large as one answer."""
 
 _LOCK: Final = 4_274_912_332
@@ -69,10 +70,12 @@ class Answers:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
+        self._groups = Groups(self.writing)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that changes answers, one at a time: two that lock rows in different orders end each other."""
+        await self.journal.settled()
         async with self.journal.connect(write=True) as connection:
             if connection.dialect.name == "postgresql":
                 await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
@@ -90,11 +93,9 @@ class Answers:
 
         Raises ``JournalError`` when an id is another answer's already.
         """
-        if not answers:
-            return
-        async with self.writing() as connection:
-            await put(connection, answers)
-        await self.journal.grew(_ENTRIES * len(answers))
+        if answers:
+            await self._groups.write(put, answers)
+            self.journal.grew(ENTRIES * len(answers))
 
     async def answers(self, *, after: AnswerId = 0) -> AsyncIterator[Sequence[Answer]]:
         """All that are kept, in the order of their ids, some thousand at a time. Of their replies only the model."""
@@ -117,9 +118,8 @@ class Answers:
 
     async def drop(self, answers: Sequence[AnswerId]) -> None:
         """Throw these out; what is gone already is no mistake."""
-        async with self.writing() as connection:
-            for some in _some(answers):
-                await connection.execute(delete(schema.answers).where(_ANSWERS.id.in_(some)))
+        if answers:
+            await self._groups.write(_drop, answers)
 
     async def stand(self, answer: AnswerId, standing: Standing) -> None:
         """Sign an answer, or refuse it. Raises ``NoSuchAnswer`` when it is gone."""
@@ -132,25 +132,14 @@ class Answers:
 
     async def used(self, hits: Mapping[AnswerId, int], at: float) -> None:
         """These were given again so many times, the last of them at ``at``."""
-        if not hits:
-            return
-        latest = case((_ANSWERS.used > at, _ANSWERS.used), else_=at)
-        count = (
-            update(schema.answers)
-            .where(_ANSWERS.id == bindparam("answer"))
-            .values(hits=_ANSWERS.hits + bindparam("more"), used=latest)
-        )
-        rows = [{"answer": answer, "more": more} for answer, more in hits.items()]
-        async with self.writing() as connection:
-            await connection.execute(count, rows)
+        if hits:
+            await self._groups.write(_count, [{"answer": id_, "more": more, "last": at} for id_, more in hits.items()])
 
     async def judge(self, feedback: Sequence[Feedback]) -> None:
         """Keep feedback, all or none; it stays when its answer goes."""
-        if not feedback:
-            return
-        async with self.writing() as connection:
-            await judge(connection, feedback)
-        await self.journal.grew(len(feedback))
+        if feedback:
+            await self._groups.write(judge, feedback)
+            self.journal.grew(len(feedback))
 
     async def feedback(self) -> Sequence[Feedback]:
         """All of it, the oldest first."""
@@ -185,6 +174,18 @@ async def put(connection: AsyncConnection, answers: Sequence[Answer], uses: Mapp
         raise JournalError(
             f"an id between {ids[0]} and {ids[-1]} is another answer's already; use each id once, as reserve() gives it"
         ) from error
+
+
+async def _drop(connection: AsyncConnection, answers: Sequence[AnswerId]) -> None:
+    for some in _some(answers):
+        await connection.execute(delete(schema.answers).where(_ANSWERS.id.in_(some)))
+
+
+async def _count(connection: AsyncConnection, uses: Sequence[Mapping[str, Any]]) -> None:
+    last = bindparam("last", type_=Float)
+    latest = case((_ANSWERS.used > last, _ANSWERS.used), else_=last)
+    count = update(schema.answers).where(_ANSWERS.id == bindparam("answer"))
+    await connection.execute(count.values(hits=_ANSWERS.hits + bindparam("more"), used=latest), uses)
 
 
 async def judge(connection: AsyncConnection, feedback: Sequence[Feedback]) -> None:

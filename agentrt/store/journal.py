@@ -122,15 +122,17 @@ class Journal:
             said = " ".join(str(getattr(error, "orig", None) or error).split())
             raise JournalError(f"the journal {self} cannot be used: {said}") from error
 
-    async def grew(self, entries: int) -> None:
-        """What was written within ``connect()`` was as large as so many entries; waits for a log that is too long.
+    def grew(self, entries: int) -> None:
+        """What was written within ``connect()`` was as large as so many entries: the log of a file may have to move."""
+        if self._is_file and self._commits is not None:
+            cast("SQLiteCommits", self._commits).grew(entries)
 
-        Whoever writes much would else be quicker than what moves a file's log into it.
-        """
+    async def settled(self) -> None:
+        """Wait while a file's log is moved into it, for whoever writes so much that it would be quicker than that."""
         if self._is_file and self._commits is not None:
             file = cast("SQLiteCommits", self._commits)
-            file.grew(entries)
-            await asyncio.to_thread(file.settle)
+            if file.moving:
+                await asyncio.to_thread(file.settle)
 
     async def close(self) -> None:
         """Commit what was put, and let go of files and connections."""

@@ -175,15 +175,21 @@ class SQLiteCommits:
             self._since_checkpoint = 0
             self._begin_checkpoint()
 
+    @property
+    def moving(self) -> bool:
+        """Whether the log is being moved into the file."""
+        return self._checkpoint is not None and self._checkpoint.is_alive()
+
     def settle(self) -> None:
         """Wait for the log to be in the file, if it is being moved."""
-        if self._checkpoint is not None:
-            self._checkpoint.join()
+        if (checkpoint := self._checkpoint) is not None:
+            checkpoint.join()
 
     def _begin_checkpoint(self) -> None:
         if self._checkpoint is None or not self._checkpoint.is_alive():
-            self._checkpoint = threading.Thread(target=self._move_log, name="agentrt-checkpoint")
-            self._checkpoint.start()
+            checkpoint = threading.Thread(target=self._move_log, name="agentrt-checkpoint")
+            checkpoint.start()
+            self._checkpoint = checkpoint  # begun, for others may wait for its end
 
     def _move_log(self) -> None:
         """Move the log into the file, so that it begins anew: most of it while others write, the rest while they wait.
