@@ -15,6 +15,11 @@ KINDS = ("sqlite", "sqlite-full", "postgres")
 @pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a new journal may be, of each kind in turn."""
+    return url_of(request, tmp_path)
+
+
+def url_of(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a new journal may be, of the kind that a fixture is asked for."""
     if request.param == "postgres":
         there: str = request.getfixturevalue("postgres_url")
         return there
