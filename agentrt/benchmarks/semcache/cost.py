@@ -20,7 +20,11 @@ GPTCACHE: Final = "0.1.44"
 PEERS: Final = ("faiss", "hnswlib")
 """GPTCache's indexes: the one that its documentation uses, which looks at all vectors, and a graph in memory."""
 
-KINDS: Final = ("miss", "miss, embedded before", "exact hit", "near hit")
+PREPARED: Final = "miss, embedded before"
+KINDS: Final = ("miss", PREPARED, "exact hit", "near hit")
+
+_THRESHOLDS: Final = (0.99, 0.8)
+"""GPTCache's for misses and for hits: at 0.8, its default, most of our new questions would be hits, wrong ones."""
 
 _REQUIREMENTS: Final = (
     f"gptcache=={GPTCACHE}", "faiss-cpu==1.15.1", "chroma-hnswlib==0.7.6", "sqlalchemy==2.1.9",
@@ -49,7 +53,7 @@ class Plan:
 
 
 class Asked(NamedTuple):
-    """One question: seconds of the look-up, seconds after the model until all is kept, and whether it was a hit."""
+    """One question: seconds of the look-up, seconds from the model to the reply, and whether it was a hit."""
 
     before: float
     after: float
@@ -108,7 +112,10 @@ async def _measure(plan: Plan, folder: Path, tell: Callable[[str], None]) -> lis
         for peer in plan.peers:
             score = Score(f"GPTCache, {peer}", plan.peer_entries)
             tell(f"{score.name}: {plan.peer_entries:,} answers")
-            sides.append((score, await _peer(stack, score, peer, folder, stored[: plan.peer_entries], plan)))
+            theirs = await _peer(stack, score, peer, folder, stored[: plan.peer_entries], plan)
+            if theirs is not None:
+                score.filled["alike"] = await _alike(process, theirs, stored[0].text)
+            sides.append((score, theirs))
         for number in range(plan.blocks):
             tell(f"block {number + 1} of {plan.blocks}")
             await _block(plan, number, sides, stored)
@@ -131,6 +138,12 @@ async def _peer(
     return process
 
 
+async def _alike(ours: Grader, theirs: Grader, text: str) -> float:
+    """The cosine of both sides' vectors of a text: 1, since only the caches are to differ."""
+    alike: float = await theirs.ask("alike", text=text, vector=await ours.ask("vector", text=text))
+    return alike
+
+
 async def _filled(process: Grader, folder: Path, stored: Sequence[Made], plan: Plan, **more: Any) -> dict[str, Any]:
     texts = [one.text for one in stored]
     room = 2 * len(texts) + 10 * plan.blocks * plan.questions
@@ -141,29 +154,36 @@ async def _filled(process: Grader, folder: Path, stored: Sequence[Made], plan: P
 
 
 async def _block(plan: Plan, number: int, sides: Sequence[tuple[Score, Grader | None]], stored: Sequence[Made]) -> None:
-    """Every side is asked questions of every kind; who has nothing embedded before is not asked that one."""
+    """Every side is asked questions of every kind."""
     drawn = several(_FRESH + number, 2 * plan.questions)
     known = min(plan.entries, plan.peer_entries)
     places = [(number * plan.questions + at) % known for at in range(plan.questions)]
     texts = {
         "miss": [one.text for one in drawn[: plan.questions]],
-        "miss, embedded before": [one.text for one in drawn[plan.questions :]],
+        PREPARED: [one.text for one in drawn[plan.questions :]],
         "exact hit": [stored[at].text for at in places],
         "near hit": [stored[at].again for at in places],
     }
     for kind, questions in texts.items():
         for score, process in sides:
-            if process is None or score.problem or (score is not sides[0][0] and "before" in kind):
-                continue
-            more = {"prepared": True} if "before" in kind else {}
-            try:
-                found = await process.ask("ask", within=_PATIENCE, questions=questions, **more)
-            except AgentrtError as error:
-                if score is sides[0][0]:
-                    raise
-                score.problem = str(error).splitlines()[0]
-                continue
-            score.blocks.setdefault(kind, []).append([Asked(*one) for one in found])
+            if process is not None and not score.problem:
+                await _asked(score, process, kind, questions)
+
+
+async def _asked(score: Score, process: Grader, kind: str, questions: Sequence[str]) -> None:
+    """Ask one side these. A peer that fails is not asked again; nor is one what it has no way to do."""
+    peer = score.name.startswith("GPTCache")
+    if peer and kind == PREPARED:
+        return
+    more: dict[str, Any] = {"threshold": _THRESHOLDS["hit" in kind]} if peer else {"prepared": kind == PREPARED}
+    try:
+        found = await process.ask("ask", within=_PATIENCE, questions=questions, **more)
+    except AgentrtError as error:
+        if not peer:
+            raise
+        score.problem = str(error).splitlines()[0]
+        return
+    score.blocks.setdefault(kind, []).append([Asked(*one) for one in found])
 
 
 def chosen(names: str) -> tuple[str, ...]:

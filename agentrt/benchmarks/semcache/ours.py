@@ -129,16 +129,19 @@ class Side:
         return Answer(number, shelf, exact, text, _REPLY, time.time(), 0.5, vector=vector, embedder=self.embedder.name)
 
     async def ask(self, text: str) -> tuple[float, float, bool]:
-        """Seconds until the model was asked or the answer came, seconds until all is kept after it, and if it hit."""
+        """Seconds until the model was asked or the answer came, seconds from then to the reply, and whether it hit.
+
+        What is written beside that is waited for after the clock has stopped: a model would leave time for it.
+        """
         asked = request(text)
         self.model.asked = 0.0
         began = time.perf_counter()
         reply = await self.front.execute(asked)
         ended = time.perf_counter()
-        await self.cache.close()  # writes what is to be kept; it stays open
+        await self.cache.close()  # it stays open
         if reply.source is not None:
             return ended - began, 0.0, True
-        return self.model.asked - began, time.perf_counter() - self.model.asked, False
+        return self.model.asked - began, ended - self.model.asked, False
 
 
 def request(text: str) -> ModelRequest:
@@ -186,9 +189,9 @@ async def _ask(side: Side, questions: Sequence[str]) -> list[tuple[float, float,
     return [await side.ask(text) for text in questions]
 
 
-def vector(question: str) -> list[float]:
-    """A question's vector."""
-    row: list[float] = _sides["open"].embedder.embed([question])[0].tolist()
+def vector(text: str) -> list[float]:
+    """A text's vector."""
+    row: list[float] = _sides["open"].embedder.embed([text])[0].tolist()
     return row
 
 

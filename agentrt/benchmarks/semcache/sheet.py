@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentrt.benchmarks.overhead.sheet import Sheet, with_disk
 from agentrt.benchmarks.overhead.table import times
-from agentrt.benchmarks.semcache.cost import GPTCACHE, KINDS, Score
+from agentrt.benchmarks.semcache.cost import GPTCACHE, KINDS, PREPARED, Score
 from agentrt.benchmarks.semcache.large import Large
 from agentrt.benchmarks.watch.sheet import Ratio, percentile, ratio
 
@@ -76,7 +76,7 @@ def _costs(found: Findings) -> list[list[str]]:
         "p99 ms",
         "times agentrt (95%)",
         "as expected",
-        "kept after, p50 ms",
+        "after the model, p50 ms",
     ]
     return [
         head,
@@ -169,7 +169,7 @@ def _miss(found: Findings) -> Iterator[str]:
         p50, p99 = median(missed), percentile(missed, 99)
         met = p50 <= MISS_S[0] and p99 <= MISS_S[1]
         yield f"a miss takes {1e3 * p50:.2f} ms (p50), {1e3 * p99:.2f} ms (p99){_verdict(met, '1 ms, 3 ms')}"
-    if prepared := [one.before for one in ours.right("miss, embedded before")]:
+    if prepared := [one.before for one in ours.right(PREPARED)]:
         p50 = median(prepared)
         yield f"without the embedding {1e3 * p50:.2f} ms (p50){_verdict(p50 <= PREPARED_S, '0.3 ms')}"
     for score in found.scores[1:]:

@@ -76,8 +76,9 @@ def fill(index: str, folder: str, questions: list[str], room: int) -> dict[str, 
     return {"seconds": time.perf_counter() - began, "mib": resident(), "python": sys.version.split()[0]}
 
 
-def ask(questions: list[str]) -> list[tuple[float, float, bool]]:
-    """For each: seconds until the model was asked or the answer came, seconds after the model, whether it was a hit."""
+def ask(questions: list[str], threshold: float) -> list[tuple[float, float, bool]]:
+    """For each: seconds until the model was asked or the answer came, from then to the reply, and whether it hit."""
+    CACHE.config.similarity_threshold = threshold
     return [_ask(question) for question in questions]
 
 
@@ -90,9 +91,9 @@ def _ask(question: str) -> tuple[float, float, bool]:
     return (asked - began, ended - asked, False) if asked else (ended - began, 0.0, True)
 
 
-def same(question: str, vector: list[float]) -> float:
-    """The cosine of both sides' vectors of one question."""
-    own = np.asarray(embed(question), np.float64)
+def alike(text: str, vector: list[float]) -> float:
+    """The cosine of both sides' vectors of one text."""
+    own = np.asarray(embed(text), np.float64)
     return float(own @ np.asarray(vector) / (np.linalg.norm(own) * np.linalg.norm(vector)))
 
 
