@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-from agentrt.cli import cache_lines, cache_show, cache_tidy
+from agentrt.cli import cache_lines, cache_show, cache_tidy, cache_tune
 from agentrt.cli.journals import add_journal_option
 
 _EXAMPLES: Final = """\
@@ -13,6 +13,7 @@ examples:
   agentrt cache stats                     what is kept, what it saved, how often it was wrong
   agentrt cache inspect "opening hours"   the answers to questions that hold these words
   agentrt cache inspect 42 --refuse       it is wrong, and is never given again
+  agentrt cache tune --max-error-rate 0.05
   agentrt cache prune --tag prices --dry-run
   agentrt cache export > answers.jsonl
   agentrt cache import answers.jsonl
@@ -31,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (cache_show, cache_tidy, cache_lines):
+    for module in (cache_show, cache_tune, cache_tidy, cache_lines):
         module.add_parsers(commands)
     for one in commands.choices.values():
         add_journal_option(one, "where the answers are kept; your own journal without")

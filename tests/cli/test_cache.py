@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentrt.semcache.base import Shelf
+from agentrt.semcache.base import Feedback, Shelf
 from agentrt.store import Journal
 from agentrt.store.answers import Answers
 from agentrt.types import ModelReply, ToolCall
@@ -26,7 +26,7 @@ def kept(here: Path) -> Path:
     return here
 
 
-async def fill(file: Path) -> None:
+async def fill(file: Path, *, judged_too: bool = True) -> None:
     """Put them there."""
     call = ToolCall("c", "look", '{"at": "\x1b[31m"}')
     async with Journal(file) as journal:
@@ -42,7 +42,8 @@ async def fill(file: Path) -> None:
             ]
         )
         await store.used({1: 3}, 2000.0)
-        await store.judge([judged(1), judged(1, right=False, at=2.0), judged(3, shelf=NEWS)])
+        if judged_too:
+            await store.judge([judged(1), judged(1, right=False, at=2.0), judged(3, shelf=NEWS)])
 
 
 def said(do: Cli, *words: str) -> Any:
@@ -156,6 +157,47 @@ def test_answers_are_signed_and_refused(do: Cli, kept: Path) -> None:
         done = do("cache", "inspect", *words)
         assert done.code == code, done
         assert problem in done.complaint
+
+
+# -- tune ------------------------------------------------------------------------------------------------------------
+
+
+def test_tune_says_what_could_be_promised(do: Cli, here: Path) -> None:
+    """Where feedback is plentiful and good a threshold is proposed that keeps the error, where it is not, none."""
+
+    async def learn() -> None:
+        async with Journal(here / "runs.db") as journal:
+            good = [told(number, right=number % 2 == 0) for number in range(3_000)]
+            await Answers(journal).judge([*good, judged(1, shelf=NEWS), judged(2, right=False, shelf=NEWS)])
+
+    def told(number: int, *, right: bool) -> Feedback:
+        word = f"w{number % 70}"
+        stored = f"Where is the {word} of town {number}?"
+        asked = f"Where's the {word} of town {number}?" if right else f"Who never saw {word} on isle {number + 1}?"
+        return Feedback(SHELF, number, asked, stored, 0.95 if right else 0.4, 0.5, right, "exact", float(number))
+
+    asyncio.run(learn())
+    found = said(do, "tune", "--max-error-rate", "0.05")
+    assert (found["max_error_rate"], found["confidence"]) == (0.05, 0.95)
+    good, poor = sorted(found["regions"], key=lambda one: -one["feedback"])
+    assert (good["category"], good["feedback"], good["wrong"]) == ("facts", 3_000, 1_500)
+    assert 0 < good["threshold"] <= 1
+    assert 0.3 < good["hit_rate"] < 0.6
+    assert good["error_limit"] <= 0.05
+    assert (poor["category"], poor["scope"], poor["feedback"], poor["threshold"]) == ("news", None, 2, None)
+    shown = do("cache", "tune", "--max-error-rate", "0.05").out.splitlines()
+    assert shown[0].split() == ["CATEGORY", "JUDGED", "WRONG", "THRESHOLD", "HITS", "ERROR", "AT", "MOST"]
+    assert next(line.split() for line in shown if line.startswith("news")) == ["news", "2", "50.0%", "none"]
+    assert "none: no threshold is shown to keep 0.05 with a confidence of 0.95; that takes 59 hits" in shown[-1]
+
+
+def test_tune_without_feedback(do: Cli, here: Path) -> None:
+    """It says what feedback comes from; a share that is none is told."""
+    asyncio.run(fill(here / "runs.db", judged_too=False))
+    assert "Nothing was judged yet" in do("cache", "tune").out
+    assert said(do, "tune")["regions"] == []
+    for wrong in ("0", "1", "2%", "nan"):
+        assert do("cache", "tune", "--confidence", wrong).code == 2
 
 
 # -- prune -----------------------------------------------------------------------------------------------------------
