@@ -61,6 +61,17 @@ class Lesson(NamedTuple):
         verifier = self.verifiers[_fold(question, stored, len(self.verifiers))]
         return float(verifier.scores([row(question, stored, cosine, self.rarity)])[0])
 
+    def scores(self, pairs: Sequence[tuple[str, str, float]]) -> list[float]:
+        """Those of many pairs at once: question, stored question and cosine."""
+        found = [0.0] * len(pairs)
+        folds = [_fold(question, stored, len(self.verifiers)) for question, stored, _ in pairs]
+        for fold, verifier in enumerate(self.verifiers):
+            inside = [at for at, its in enumerate(folds) if its == fold]
+            rows = [row(*pairs[at], self.rarity) for at in inside]
+            for at, score in zip(inside, verifier.scores(rows).tolist(), strict=True):
+                found[at] = score
+        return found
+
     def region(self, shelf: Shelf) -> Region:
         """Where a shelf belongs."""
         return shelf if shelf in self.regions else shelf.category

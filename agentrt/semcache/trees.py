@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _DEPTH = 4
 _BINS = 32
 _RATE = 0.15
+_LOOK = 5000
+"""Rows that the questions of a tree are chosen by; its leaves are of all rows."""
+
 _CALM = 20.0
 """What is added to the weight of a leaf: leaves of few pairs say little."""
 
@@ -43,22 +46,23 @@ def no_trees() -> Trees:
 
 
 def grow(rows: Dense, right: Floats, odds: Floats, trees: int) -> Trees:
-    """Grow trees that add to the log-odds ``odds`` what these lack; each sees every other row, in turns."""
+    """Grow trees that add to the log-odds ``odds`` what these lack; each looks at some rows, in turns."""
     cuts = [_cuts(rows[:, column]) for column in range(rows.shape[1])]
     bins = np.stack([np.searchsorted(cut, rows[:, at]) for at, cut in enumerate(cuts)], 1)
     open_ = np.array([[at < len(cut) for at in range(_BINS)] for cut in cuts])
     columns, limits, leaves = [], [], []
+    every = max(2, len(rows) // _LOOK)
     odds = odds.copy()
     for number in range(trees):
         sure = 1 / (1 + np.exp(-odds))
         slope, bend = right - sure, sure * (1 - sure)
-        seen = slice(number % 2, None, 2)
+        seen = slice(number % every, None, every)
         splits = _splits(bins[seen], slope[seen], bend[seen], open_)
         leaf = np.zeros(len(rows), np.int64)
         for column, cut in splits:
             leaf = leaf * 2 + (bins[:, column] > cut)
-        gone = np.bincount(leaf[seen], slope[seen], 1 << _DEPTH)
-        value = _RATE * gone / (np.bincount(leaf[seen], bend[seen], 1 << _DEPTH) + _CALM)
+        gone = np.bincount(leaf, slope, 1 << _DEPTH)
+        value = _RATE * gone / (np.bincount(leaf, bend, 1 << _DEPTH) + _CALM)
         odds += value[leaf]
         columns.append([column for column, _ in splits])
         limits.append([cuts[column][cut] for column, cut in splits])

@@ -118,14 +118,14 @@ def fit(rows: Sequence[Row], right: Sequence[bool]) -> Verifier:
 def rising(cosine: Floats, truth: Floats) -> tuple[float, float]:
     """Logistic regression on the cosine, held near the line of before by what some ten pairs weigh; never falling."""
     price = np.array([0.05, 1.0])
-    facts = np.stack([cosine, np.ones_like(cosine)], 1)
     begin = np.array(_LINE)
 
     def cost(line: Floats) -> tuple[float, Floats]:
-        odds = facts @ line
+        odds = cosine * line[0] + line[1]
         off = line - begin
-        value = np.logaddexp(0, odds).sum() - truth @ odds + 0.5 * (price * off * off).sum()
-        return float(value), facts.T @ (_chance(odds) - truth) + price * off
+        value = np.logaddexp(0, odds).sum() - _dot(truth, odds) + 0.5 * (price * off * off).sum()
+        miss = _chance(odds) - truth
+        return float(value), np.array([_dot(miss, cosine), miss.sum()]) + price * off
 
     slope, height = lowest(cost, begin)
     return max(float(slope), 0.5), float(height)
@@ -147,15 +147,20 @@ def _weigh(odds: Floats, marks: Sequence[NDArray[np.int32]], truth: Floats) -> t
     def cost(weights: Floats) -> tuple[float, Floats]:
         total = odds * weights[0] + weights[1] + np.bincount(row_of, weights[2:][column], len(odds))
         off = weights - begin
-        value = np.logaddexp(0, total).sum() - truth @ total + 0.5 * (price * off * off).sum()
+        value = np.logaddexp(0, total).sum() - _dot(truth, total) + 0.5 * (price * off * off).sum()
         miss = _chance(total) - truth
-        slopes = np.concatenate([[miss @ odds, miss.sum()], np.bincount(column, miss[row_of], count)])
+        slopes = np.concatenate([[_dot(miss, odds), miss.sum()], np.bincount(column, miss[row_of], count)])
         return float(value), slopes + price * off
 
     found = lowest(cost, begin)
     weights = np.zeros(MARKS)
     weights[names[often]] = found[2:]
     return (max(float(found[0]), 0.1), float(found[1])), weights
+
+
+def _dot(one: Floats, other: Floats) -> float:
+    """Not by BLAS, which takes every core for it, and sums in another order each time it is given others."""
+    return float(np.einsum("i,i", one, other))
 
 
 def _chance(odds: Floats) -> Floats:
@@ -170,7 +175,7 @@ def lowest(cost: Callable[[Floats], tuple[float, Floats]], begin: Floats) -> Flo
     value, slope = cost(at)
     for _ in range(_ROUNDS):
         way = _downhill(slope, steps)
-        length, fall = 1.0, float(way @ slope)
+        length, fall = 1.0, _dot(way, slope)
         while True:
             further = at + length * way
             new_value, new_slope = cost(further)
@@ -178,7 +183,7 @@ def lowest(cost: Callable[[Floats], tuple[float, Floats]], begin: Floats) -> Flo
                 break
             length /= 2
         step, turn = further - at, new_slope - slope
-        if step @ turn > 1e-12:
+        if _dot(step, turn) > 1e-12:
             steps = [*steps[-7:], (step, turn)]
         done = value - new_value <= 1e-6 * abs(value)
         at, value, slope = further, new_value, new_slope
@@ -191,14 +196,14 @@ def _downhill(slope: Floats, steps: Sequence[tuple[Floats, Floats]]) -> Floats:
     """The way down, as the last steps show how the slope bends."""
     way, parts = -slope, list[float]()
     for step, turn in reversed(steps):
-        part = float((step @ way) / (step @ turn))
+        part = _dot(step, way) / _dot(step, turn)
         parts.append(part)
         way = way - part * turn
     if steps:
         step, turn = steps[-1]
-        way = way * ((step @ turn) / (turn @ turn))
+        way = way * (_dot(step, turn) / _dot(turn, turn))
     else:
-        way = way / max(1.0, float(np.linalg.norm(slope)))
+        way = way / max(1.0, _dot(slope, slope) ** 0.5)
     for (step, turn), part in zip(steps, reversed(parts), strict=True):
-        way = way + step * (part - float((turn @ way) / (step @ turn)))
+        way = way + step * (part - _dot(turn, way) / _dot(step, turn))
     return way

@@ -80,6 +80,14 @@ def test_what_scored_a_pair_has_not_seen_it():
     assert not any(same[at] for at, fold in enumerate(folds) if fold != 0)
 
 
+def test_many_scores_at_once():
+    """They are those of one at a time, in their order."""
+    lesson = taught(_many(300))
+    pairs = [(told.question, told.stored, told.cosine) for told in _many(20, start=400)]
+    assert lesson.scores(pairs) == pytest.approx([lesson.score(*pair) for pair in pairs])
+    assert lesson.scores([]) == []
+
+
 def test_a_broken_promise_closes_and_opens_again():
     """Wrong hits close the region; the good feedback of before does not open it, good feedback of after does."""
     judge = Learned()
@@ -90,7 +98,7 @@ def test_a_broken_promise_closes_and_opens_again():
     assert judge.threshold(RULES, HERE) is None
     judge._learn_anew()
     assert judge.threshold(RULES, HERE) is None
-    judge.learn(_many(3000, start=5000))
+    judge.learn(_many(1500, start=5000))
     assert judge.threshold(RULES, HERE) is not None
 
 

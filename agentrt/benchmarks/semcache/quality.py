@@ -201,8 +201,8 @@ def _simple(told: Sequence[Feedback]) -> list[Scored]:
 
 
 def _scores(lesson: Lesson, pairs: Sequence[Pair], cosine: NDArray[np.float64]) -> NDArray[np.float64]:
-    found = [lesson.score(pair.asked, pair.stored, near) for pair, near in zip(pairs, cosine.tolist(), strict=True)]
-    return np.array(found)
+    asked = [(pair.asked, pair.stored, near) for pair, near in zip(pairs, cosine.tolist(), strict=True)]
+    return np.array(lesson.scores(asked))
 
 
 def _outcome(scores: NDArray[np.float64], right: NDArray[np.bool_], least: float | None) -> Outcome:
