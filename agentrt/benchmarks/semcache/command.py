@@ -74,7 +74,7 @@ def _measured(args: argparse.Namespace) -> Findings:
     from agentrt.benchmarks.semcache.sheet import Findings
 
     parts, tell = args.parts.split(","), _teller()
-    found = Findings(blocks=args.blocks, breakeven="breakeven" in parts)
+    found = Findings(blocks=args.blocks, embedder=args.embedder, breakeven="breakeven" in parts)
     if "cost" in parts or "breakeven" in parts:
         theirs = args.entries if args.peer_entries is None else args.peer_entries
         plan = cost.Plan(args.entries, theirs, args.blocks, args.questions, cost.chosen(args.peers))

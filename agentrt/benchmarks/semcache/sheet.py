@@ -41,6 +41,7 @@ class Findings:
     noise: Noise | None = None
     large: Large | None = None
     blocks: int = 0
+    embedder: str = ""
     breakeven: bool = False
 
 
@@ -48,7 +49,14 @@ def sheet(found: Findings, folder: str | None) -> Sheet:
     """The tables, the verdicts and what the figures depend on."""
     tables = [table for table in (_costs(found), _fills(found), _quality(found), _large(found)) if len(table) > 1]
     where = with_disk(folder) | {"load at the end": f"{os.getloadavg()[0]:.1f}"}
-    return Sheet(f"{found.blocks} blocks in turns, static embedder", tables, list(_remarks(found)), where)
+    return Sheet(_settings(found), tables, list(_remarks(found)), where)
+
+
+def _settings(found: Findings) -> str:
+    if not found.scores:
+        return "static embedder" if found.large is not None else f"pairs embedded by {found.embedder}"
+    asked = len(found.scores[0].asked(KINDS[0])) // found.blocks
+    return f"{found.blocks} blocks of {asked} questions of each kind, all sides in turns; static embedder"
 
 
 def breakeven(score: Score) -> float | None:
