@@ -117,13 +117,15 @@ def threshold(scored: Sequence[Scored], max_error_rate: float, confidence: float
     def surety(hits: int) -> float:
         return (max_error_rate * hits - missing[hits]) / math.sqrt(hits)
 
-    found: Threshold | None = None
+    found = 0
     for hits in counts[counts.index(max(counts, key=surety)) :] if counts else ():
         if at_most(wrong[hits], hits, max_error_rate) > 1 - confidence:
             break
-        limit = upper_limit(wrong[hits], hits, confidence)
-        found = Threshold(ranked[hits - 1].score, limit, hits, wrong[hits], len(ranked))
-    return found
+        found = hits
+    if not found:
+        return None
+    limit = upper_limit(wrong[found], found, confidence)
+    return Threshold(ranked[found - 1].score, limit, found, wrong[found], len(ranked))
 
 
 def _candidates(scores: Sequence[float], least: int) -> list[int]:
