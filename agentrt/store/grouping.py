@@ -8,8 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from itertools import groupby
 from typing import Any, NamedTuple, TypeAlias
 
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from agentrt.errors import JournalError
 from agentrt.store.writer import resolve
 
 Write: TypeAlias = Callable[[AsyncConnection, Sequence[Any]], Awaitable[None]]
@@ -28,7 +30,8 @@ class _Call(NamedTuple):
 class Groups:
     """Calls in the order in which they come, a transaction for all that wait; each is kept whole or not at all.
 
-    When a group fails, each of its calls is made by itself, so that an error is told to whose it is.
+    When rows do not fit, each call of their group is made by itself, so that the error is told to whose it is. What
+    keeps a database from being written is told to all of them at once.
     """
 
     def __init__(self, begin: Begin) -> None:
@@ -48,20 +51,19 @@ class Groups:
     async def _write_all(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting, []
-            try:
-                await self._commit(group)
-            except Exception as error:  # noqa: BLE001 - it is told to those who wait
-                await self._told(group, error)
+            await self._try(group)
 
-    async def _told(self, group: list[_Call], error: Exception) -> None:
-        if len(group) > 1:
+    async def _try(self, group: list[_Call]) -> None:
+        try:
+            await self._commit(group)
+        except Exception as error:  # noqa: BLE001 - it is told to those who wait
+            if len(group) > 1 and _of_rows(error):
+                for call in group:
+                    await self._try([call])
+                return
             for call in group:
-                try:
-                    await self._commit([call])
-                except Exception as its_own:  # noqa: BLE001 - it is told to who waits
-                    await self._told([call], its_own)
-        elif not group[0].done.done():
-            group[0].done.set_exception(error)
+                if not call.done.done():
+                    call.done.set_exception(error)
 
     async def _commit(self, group: list[_Call]) -> None:
         async with self._begin() as connection:
@@ -69,3 +71,8 @@ class Groups:
                 await write(connection, [row for call in calls for row in call.rows])
         for call in group:
             resolve(call.done)
+
+
+def _of_rows(error: Exception) -> bool:
+    """Whether the rows are at fault, so that others may be kept; waiting for a lock, say, is in vain for all."""
+    return not isinstance(error, JournalError) or isinstance(error.__cause__, (DataError, IntegrityError))

@@ -25,6 +25,7 @@ class Transactions:
         self.open = asyncio.Event()
         self.groups = Groups(self.begin)
         self._now: list[Any] = []
+        self.tried = 0
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -35,9 +36,12 @@ class Transactions:
         self.committed.append(self._now)
 
     async def numbers(self, _: AsyncConnection, rows: Sequence[int]) -> None:
-        """Write numbers, of which 13 is none."""
+        """Write numbers, of which 13 is none; 99 is one, but the database is away then."""
+        self.tried += 1
         if 13 in rows:
-            raise JournalError("13 is none")
+            raise ValueError("13 is none")
+        if 99 in rows:
+            raise JournalError("the database is away")
         self._now.append(list(rows))
 
     async def words(self, _: AsyncConnection, rows: Sequence[str]) -> None:
@@ -69,8 +73,18 @@ async def test_a_mistake_is_told_to_whose_it_is() -> None:
     assert [str(one) for one in ended] == ["None", "13 is none", "None"]
     assert there.committed == [[[1]], [[2]]]
     await there.groups.write(there.numbers, [3])
-    with pytest.raises(JournalError, match="13 is none"):
+    with pytest.raises(ValueError, match="13 is none"):
         await there.groups.write(there.numbers, [13])
+
+
+async def test_a_database_that_is_away_is_tried_once_for_all() -> None:
+    """Each of those who wait is told, and none waits for the others' attempts."""
+    there = Transactions()
+    there.open.set()
+    calls = [there.groups.write(there.numbers, [one]) for one in (1, 99, 2)]
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    assert [str(one) for one in ended] == ["the database is away"] * 3
+    assert there.tried == 1
 
 
 async def test_who_waits_no_more_harms_nobody() -> None:
