@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from zlib import crc32
 
@@ -177,8 +178,12 @@ class Learned:
         self._due = _FIRST
         self._learning = False
         self._since: dict[Region, float] = {}
-        self._promises: dict[tuple[Region, float, float], _Promise] = {}
-        self.lesson = Lesson()
+        self._state: tuple[Lesson, dict[tuple[Region, float, float], _Promise]] = (Lesson(), {})
+
+    @property
+    def lesson(self) -> Lesson:
+        """What was learned last."""
+        return self._state[0]
 
     def score(self, question: str, stored: str, cosine: float) -> float:
         """From 0 to 1; more is surer."""
@@ -190,12 +195,11 @@ class Learned:
         A rate between two thousandths counts as the lower one: under a changing load there are few different ones.
         """
         rate = max(int(rules.max_error_rate * 1000 + 1e-6) / 1000, min(rules.max_error_rate, 0.001))
-        region = self.lesson.region(shelf)
-        key = (region, rate, rules.confidence)
-        promise = self._promises.get(key)
+        lesson, promises = self._state
+        key = (lesson.region(shelf), rate, rules.confidence)
+        promise = promises.get(key)
         if promise is None:
-            found = self.lesson.threshold(*key)
-            promise = self._promises[key] = _Promise(found, rate, rules.confidence)
+            promise = promises[key] = _Promise(lesson.threshold(*key), rate, rules.confidence)
         if promise.threshold is None or promise.watch.broken:
             return None
         return promise.threshold.score
@@ -209,21 +213,24 @@ class Learned:
         if self._told >= self._due and not self._learning:
             self._learning = True
             self._due = self._told + max(_FIRST, int(len(self._feedback) * (_AGAIN - 1)))
-            self._run(self._learn_anew)
+            self._run(partial(self._learn_anew, list(self._feedback), dict(self._since)))
 
     def _watched(self, told: Feedback) -> None:
         """A hit that was checked counts for or against the promises under which it was one."""
-        here = self.lesson.region(told.shelf)
-        for (region, _, _), promise in self._promises.items():
+        lesson, promises = self._state
+        here = lesson.region(told.shelf)
+        for (region, _, _), promise in promises.items():
             found = promise.threshold
             if region != here or found is None or promise.watch.broken or told.score < found.score:
                 continue
             if promise.watch.see(told.right):
                 self._since[region] = told.at
 
-    def _learn_anew(self) -> None:
+    def _learn_anew(self, feedback: Sequence[Feedback], since: Mapping[Region, float]) -> None:
+        """Put a new lesson in place; a region that was closed in the meantime stays closed until the next."""
         try:
-            lesson = taught(list(self._feedback), dict(self._since))
-            self.lesson, self._promises = lesson, {}
+            lesson = taught(feedback, since)
+            closed = {region: () for region, at in self._since.items() if since.get(region) != at}
+            self._state = (lesson._replace(regions={**lesson.regions, **closed}), {})
         finally:
             self._learning = False

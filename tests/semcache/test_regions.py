@@ -96,7 +96,7 @@ def test_a_broken_promise_closes_and_opens_again():
     assert found is not None
     judge.learn([_told(2000 + at, right=False, score=0.999) for at in range(30)])
     assert judge.threshold(RULES, HERE) is None
-    judge._learn_anew()
+    judge.learn(_many(400, start=-500))
     assert judge.threshold(RULES, HERE) is None
     judge.learn(_many(1500, start=5000))
     assert judge.threshold(RULES, HERE) is not None
@@ -124,13 +124,26 @@ def test_learning_elsewhere():
     assert judge.threshold(RULES, HERE) is not None
 
 
+def test_closed_while_it_learns():
+    """A region that is closed while a lesson is under way is not opened by it."""
+    works = []
+    judge = Learned(works.append)
+    judge.learn(_many(1500))
+    works.pop()()
+    assert judge.threshold(RULES, HERE) is not None
+    judge.learn(_many(400, start=2000))
+    judge.learn([_told(3000 + at, right=False, score=0.999) for at in range(30)])
+    works.pop()()
+    assert judge.threshold(RULES, HERE) is None
+
+
 @pytest.mark.parametrize("rate", [0.05, 0.0509, 0.0500001])
 def test_rates_are_rounded_down(rate):
     """A rate that load has moved has the threshold of the stricter thousandth; few are ever computed."""
     judge = Learned()
     judge.learn(_many(1500))
     assert judge.threshold(Category("facts", max_error_rate=rate), HERE) == judge.threshold(RULES, HERE)
-    assert len(judge._promises) == 1
+    assert len(judge._state[1]) == 1
 
 
 def test_tuned():
