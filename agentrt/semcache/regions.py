@@ -3,8 +3,8 @@
 An eighth of the feedback is only read for how rare its words are. Of the rest, each pair of questions belongs to one
 of a few folds, by a hash of both, and each fold has a verifier that the others have taught. So every pair is scored by
 one that has not seen it, as every pair that comes later is: the same hash says by which. These scores give the
-thresholds. For each fold alone the limit is exact; that of all folds together takes them as independent, which verifiers
-that share feedback are only nearly.
+thresholds. For each fold alone the limit is exact; that of all folds together takes them as independent, which
+verifiers that share feedback are only nearly.
 
 A region is a shelf with much feedback, or all other shelves of a category together. A category's doubt is shared evenly
 between its regions (the union bound), so that the promise holds for all of them at once.
