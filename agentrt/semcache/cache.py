@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from agentrt.semcache.base import Answer, AnswerId, Feedback, Index, Shelf, Standing
@@ -21,8 +22,8 @@ _NEAREST: Final = 4
 class Judge(Protocol):
     """Says how likely a stored answer is right for another question, and from where on a promise holds."""
 
-    def score(self, question: str, stored: str, cosine: float) -> float:
-        """From 0 to 1; more is surer."""
+    def scores(self, question: str, near: Sequence[tuple[str, float]]) -> Sequence[float]:
+        """From 0 to 1 for each stored question and its cosine; more is surer."""
         ...
 
     def threshold(self, rules: Category, shelf: Shelf) -> float | None:
@@ -36,13 +37,12 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A stored answer to another question. ``trusted``: the promise of the rules holds for it."""
+    """A stored answer to another question, and what the judge says of it, if it was asked."""
 
     answer: AnswerId
     question: str
     cosine: float
-    score: float
-    trusted: bool
+    score: float = math.nan
 
 
 class _Held:
@@ -99,26 +99,31 @@ class Cache:
         found = None if row is None else row.exact.get(exact)
         return found if found is not None and self._may(found, rules, now) else None
 
-    def near(self, shelf: Shelf, question: str, vector: Vector, rules: Category, now: float) -> Candidate | None:
-        """The stored answer to another question that is most likely right; ``None`` where there is none at all."""
+    def near(self, shelf: Shelf, question: str, vector: Vector, rules: Category, now: float) -> tuple[Candidate, ...]:
+        """The stored answers to the questions that are nearest, of those that may be given; not judged yet."""
         row = self._rows.get(shelf)
         if row is None or row.index is None or not question:
-            return None
-        best: Candidate | None = None
-        for answer, cosine in row.index.search(vector, _NEAREST):
-            held = self._held[answer]
-            if cosine < rules.least_cosine or not self._may(answer, rules, now):
-                continue
-            score = self._judge.score(question, held.question, cosine)
-            if best is None or score > best.score:
-                best = Candidate(answer, held.question, cosine, score, trusted=False)
-        return None if best is None else self._judged(best, shelf, rules)
+            return ()
+        return tuple(
+            Candidate(answer, self._held[answer].question, cosine)
+            for answer, cosine in row.index.search(vector, _NEAREST)
+            if cosine >= rules.least_cosine and self._may(answer, rules, now)
+        )
 
-    def _judged(self, best: Candidate, shelf: Shelf, rules: Category) -> Candidate:
-        threshold = self._judge.threshold(rules, shelf) if rules.max_error_rate else None
+    def best(self, question: str, near: Sequence[Candidate]) -> Candidate:
+        """The one that is most likely right. A promise is about this choice: feedback has to be of it, too."""
+        scores = self._judge.scores(question, [(one.question, one.cosine) for one in near])
+        score, one = max(zip(scores, near, strict=True), key=lambda pair: pair[0])
+        return replace(one, score=score)
+
+    def trusted(self, shelf: Shelf, question: str, near: Sequence[Candidate], rules: Category) -> Candidate | None:
+        """The best of them, if the promise of the rules holds for it."""
+        threshold = self._judge.threshold(rules, shelf) if near and rules.max_error_rate else None
+        if threshold is None:
+            return None
+        best = self.best(question, near)
         vouched = not rules.signed or self._held[best.answer].standing == "signed"
-        trusted = vouched and threshold is not None and best.score >= threshold
-        return Candidate(best.answer, best.question, best.cosine, best.score, trusted)
+        return best if vouched and best.score >= threshold else None
 
     def _may(self, answer: AnswerId, rules: Category, now: float) -> bool:
         held = self._held[answer]

@@ -84,6 +84,11 @@ class Category:
                 f"expected at least the usual {self.max_error_rate!r}, and below 1"
             )
 
+    @property
+    def near(self) -> bool:
+        """Whether anything but equal requests may ever be answered."""
+        return self.max_error_rate > 0 or (self.relax is not None and self.relax.max_error_rate > 0)
+
     def under(self, load: float) -> tuple[Category, str]:
         """The rules while the engine is so busy, 0 to 1, and why they are others than usual; empty if they are not."""
         relax = self.relax
@@ -111,6 +116,11 @@ class Kinds:
             if one.examples:
                 assert embedder is not None, "asked above"
                 self._middles[one.name] = _middle(one.examples, embedder)
+
+    @property
+    def finds(self) -> bool:
+        """Whether a question's category depends on what it says."""
+        return bool(self._middles)
 
     def named(self, name: str) -> Category:
         """The rules of that name. Raises ``ConfigError`` naming those there are."""

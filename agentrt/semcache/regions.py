@@ -186,9 +186,9 @@ class Learned:
         """What was learned last."""
         return self._state[0]
 
-    def score(self, question: str, stored: str, cosine: float) -> float:
-        """From 0 to 1; more is surer."""
-        return self.lesson.score(question, stored, cosine)
+    def scores(self, question: str, near: Sequence[tuple[str, float]]) -> Sequence[float]:
+        """From 0 to 1 for each stored question and its cosine; more is surer."""
+        return self.lesson.scores([(question, stored, cosine) for stored, cosine in near])
 
     def threshold(self, rules: Category, shelf: Shelf) -> float | None:
         """The least score at which the rules' promise holds; ``None``: at none, or it was broken of late.

@@ -33,9 +33,9 @@ def objection(request: ModelRequest, *, sampled: bool = False) -> str:
     return ""
 
 
-def exact_key(request: ModelRequest, model: str) -> str:
+def exact_key(request: ModelRequest, fingerprint: str) -> str:
     """The same for requests to which a model may give the same answer: all of it but who asks, and how urgent it is."""
-    return _hash(_whole(request, model, request.messages))
+    return _hash([fingerprint, [asdict(message) for message in request.messages[-1:]]])
 
 
 def fingerprint(request: ModelRequest, model: str) -> str:

@@ -82,13 +82,13 @@ def test_rules_decide_what_may_be_given() -> None:
     held.keep(answer(1, "abcd"))
     rules = Category()
     vector = LETTERS.embed(["abcde"])[0]
-    found = held.near(SHELVES[0], "abcde", vector, rules, 0.0)
-    assert found is not None
-    assert (found.answer, found.trusted) == (1, False), "0.894 is below 0.9"
-    assert held.near(SHELVES[0], "abcde", vector, replace(rules, least_cosine=0.95), 0.0) is None
-    assert held.near(SHELVES[0], "", vector, rules, 0.0) is None
-    assert held.near(SHELVES[1], "abcde", vector, rules, 0.0) is None
-    assert held.near(SHELVES[0], "abcde", vector, replace(rules, ttl=10.0), 11.0) is None
+    (found,) = near = held.near(SHELVES[0], "abcde", vector, rules, 0.0)
+    assert (found.answer, found.question) == (1, "abcd")
+    assert held.trusted(SHELVES[0], "abcde", near, rules) is None, "0.894 is below 0.9"
+    assert held.near(SHELVES[0], "abcde", vector, replace(rules, least_cosine=0.95), 0.0) == ()
+    assert held.near(SHELVES[0], "", vector, rules, 0.0) == ()
+    assert held.near(SHELVES[1], "abcde", vector, rules, 0.0) == ()
+    assert held.near(SHELVES[0], "abcde", vector, replace(rules, ttl=10.0), 11.0) == ()
     held.stand(1, "refused")
     assert held.same(SHELVES[0], "abcd", rules, 0.0) is None
 
@@ -97,14 +97,15 @@ def test_the_surest_of_the_near_ones_is_taken() -> None:
     """Not the nearest, if the verifier thinks otherwise."""
 
     class Other(ByCosine):
-        def score(self, question: str, stored: str, cosine: float) -> float:
-            return 2.0 if stored == "abcc" else cosine
+        def scores(self, question: str, near: Sequence[tuple[str, float]]) -> Sequence[float]:
+            return [2.0 if stored == "abcc" else cosine for stored, cosine in near]
 
     held = Cache(Kinds([]), Other(0.9), Rows)
     held.load([answer(1, "abcd"), answer(2, "abcc")])
-    found = held.near(SHELVES[0], "abcd", LETTERS.embed(["abcd"])[0], Category(), 0.0)
+    near = held.near(SHELVES[0], "abcd", LETTERS.embed(["abcd"])[0], Category(), 0.0)
+    found = held.trusted(SHELVES[0], "abcd", near, Category())
     assert found is not None
-    assert (found.answer, found.trusted) == (2, True)
+    assert (found.answer, found.score) == (2, 2.0)
 
 
 def test_what_is_too_old_for_any_rules_is_told() -> None:

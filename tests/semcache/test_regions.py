@@ -35,7 +35,7 @@ def test_nothing_is_promised_without_feedback():
     """A judge that knows nothing scores by the cosine, and lets nothing through."""
     judge = Learned()
     assert judge.threshold(RULES, HERE) is None
-    assert judge.score("a b", "b a", 0.8) < judge.score("a b", "b a", 0.9)
+    assert judge.scores("a b", [("b a", 0.8)])[0] < judge.scores("a b", [("b a", 0.9)])[0]
     judge.learn(_many(99))
     assert judge.threshold(RULES, HERE) is None
 
@@ -46,8 +46,8 @@ def test_feedback_opens_a_threshold():
     judge.learn(_many(1500))
     found = judge.threshold(RULES, HERE)
     assert found is not None
-    assert judge.score("where is the 1 hut", "where is a 2 hut", 0.98) > found
-    assert judge.score("where is the 1 hut", "where is a 2 hut", 0.72) < found
+    assert judge.scores("where is the 1 hut", [("where is a 2 hut", 0.98)])[0] > found
+    assert judge.scores("where is the 1 hut", [("where is a 2 hut", 0.72)])[0] < found
     assert judge.threshold(RULES, THERE) == found, "a shelf without feedback has its category's"
     assert judge.threshold(Category("code", max_error_rate=0.05), ELSE) is None, "another category's says nothing"
 

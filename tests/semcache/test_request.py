@@ -19,6 +19,10 @@ def asks(**changed: Any) -> ModelRequest:
     return replace(PLAIN, **changed)
 
 
+def exact(request: ModelRequest) -> str:
+    return exact_key(request, fingerprint(request, "m"))
+
+
 OTHERS = {
     "system prompt": asks(messages=(Message("system", "You are long."), PLAIN.messages[1])),
     "no system prompt": asks(messages=PLAIN.messages[1:]),
@@ -44,7 +48,7 @@ def test_requests_that_differ_in_more_than_the_question_never_share_a_shelf() ->
 def test_who_asks_and_how_urgently_makes_no_difference() -> None:
     """Agent, run, step, session and priority change no answer."""
     same = asks(agent="a", run="r", step="s", session="x", priority=3, cache=CacheControl(category="faq"))
-    assert exact_key(same, "m") == exact_key(PLAIN, "m")
+    assert exact(same) == exact(PLAIN)
     assert fingerprint(same, "m") == fingerprint(PLAIN, "m")
 
 
@@ -52,7 +56,7 @@ def test_another_question_is_another_request_of_the_same_fingerprint() -> None:
     """That is what nearness is asked for."""
     other = asks(messages=(SYSTEM, Message("user", "How long do otters live?")))
     assert fingerprint(other, "m") == fingerprint(PLAIN, "m")
-    assert exact_key(other, "m") != exact_key(PLAIN, "m")
+    assert exact(other) != exact(PLAIN)
     assert (question(other), question(PLAIN)) == ("How long do otters live?", "How old do otters get?")
 
 

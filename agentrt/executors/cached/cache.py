@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -120,36 +120,41 @@ class SemanticCache:
         if asked is None:
             self.counts["passed"] += 1
             return await inner.execute(request, emit)
-        now = self._wall()
-        found = self.core.same(asked.shelf, asked.exact, asked.rules, now) if request.cache.read else None
-        if found is not None and (reply := await self._again(asked, found, None, emit, now)) is not None:
-            return reply
-        near = self._near(asked, now) if request.cache.read else None
-        shadow = near is not None and near.trusted and self._random.random() < asked.rules.shadow
-        if near is not None and near.trusted and not shadow:
-            reply = await self._again(asked, near.answer, near, emit, now)
-            if reply is not None:
+        now, why = self._wall(), "miss"
+        near: Sequence[Candidate] = ()
+        if request.cache.read:
+            found = self.core.same(asked.shelf, asked.exact, asked.rules, now)
+            if found is not None and (reply := await self._again(asked, found, None, emit, now)) is not None:
                 return reply
-        return await self._ask(inner, asked, near, emit, "shadow" if shadow else "miss")
-
-    def _near(self, asked: _Asked, now: float) -> Candidate | None:
-        if asked.vector is None:
-            return None
-        return self.core.near(asked.shelf, asked.question, asked.vector, asked.rules, now)
+        asked = await self._placed(asked)
+        if request.cache.read and asked.vector is not None:
+            near = self.core.near(asked.shelf, asked.question, asked.vector, asked.rules, now)
+            best = self.core.trusted(asked.shelf, asked.question, near, asked.rules)
+            if best is not None and self._random.random() < asked.rules.shadow:
+                why = "shadow"
+            elif best is not None and (reply := await self._again(asked, best.answer, best, emit, now)) is not None:
+                return reply
+        return await self._ask(inner, asked, near, emit, why)
 
     async def _understood(self, request: ModelRequest, model: str, load: float) -> _Asked | None:
         """What is asked, ``None`` if it is none of our business. Raises ``ConfigError`` for an unknown category."""
         kinds, text, named = self.core.kinds, question(request), request.cache.category
         may = not objection(request, sampled=True)
-        vector = await self._vector(text) if may and text else None
-        usual = kinds.named(named or DEFAULT) if named or vector is None else kinds.of(vector)
+        vector = await self._vector(text) if may and text and kinds.finds and not named else None
+        usual = kinds.named(named or DEFAULT) if vector is None else kinds.of(vector)
         if not may or objection(request, sampled=usual.sampled):
             return None
         rules, relaxed = usual.under(load)
         if request.cache.max_age is not None:
             rules = replace(rules, ttl=min(rules.ttl, max(1e-9, request.cache.max_age)))
         shelf = shelf_of(request, model, rules.name, rules.scope)
-        return _Asked(request, shelf, exact_key(request, model), text, vector, rules, relaxed)
+        return _Asked(request, shelf, exact_key(request, shelf.fingerprint), text, vector, rules, relaxed)
+
+    async def _placed(self, asked: _Asked) -> _Asked:
+        """With the question's vector, where one is needed and was not yet."""
+        if asked.vector is not None or not asked.question or not asked.rules.near:
+            return asked
+        return replace(asked, vector=await self._vector(asked.question))
 
     async def _vector(self, text: str) -> Vector | None:
         """The text's vector; ``None`` when there is none to be had in time."""
@@ -199,7 +204,7 @@ class SemanticCache:
     # -- an answer that is made --------------------------------------------------------------------------------------
 
     async def _ask(
-        self, inner: ModelExecutor, asked: _Asked, near: Candidate | None, emit: Emit, why: str
+        self, inner: ModelExecutor, asked: _Asked, near: Sequence[Candidate], emit: Emit, why: str
     ) -> ModelReply:
         """Ask the model, once for equal requests at the same time; keep what it says."""
         began = time.perf_counter()
@@ -207,8 +212,8 @@ class SemanticCache:
         reply, first = await self._flights.share(key, lambda hear: inner.execute(asked.request, hear), emit)
         self.counts[why if first else "shared"] += 1
         if first:
-            if near is not None and near.cosine >= _FIT:
-                await self._learn(asked, near, reply)
+            if near and near[0].cosine >= _FIT:
+                self.keeper.beside(self._learn(asked, near, reply))
             if asked.request.cache.write and reply.finish != "length":
                 await self._keep(asked, reply, time.perf_counter() - began)
         return reply
@@ -224,22 +229,23 @@ class SemanticCache:
         )  # fmt: skip
         self.keeper.put(answer, self.core.keep(answer))
 
-    async def _learn(self, asked: _Asked, near: Candidate, reply: ModelReply) -> None:
-        """The model has answered what a stored answer was near to: would that have been right?"""
-        stored = await self.keeper.reply(near.answer)
+    async def _learn(self, asked: _Asked, near: Sequence[Candidate], reply: ModelReply) -> None:
+        """The model has answered what stored answers were near to: would the best of them have been right?"""
+        best = self.core.best(asked.question, near)
+        stored = await self.keeper.reply(best.answer)
         if stored is None:
             return
         right = self._compare(stored.text, reply.text, asked.question)
         told = Feedback(
             asked.shelf,
-            near.answer,
+            best.answer,
             asked.question,
-            near.question,
-            near.cosine,
-            near.score,
+            best.question,
+            best.cosine,
+            best.score,
             right,
             "exact",
             self._wall(),
         )
         self._judge.learn([told])
-        self.keeper.judged(told)
+        await self.keeper.store.judge([told])

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from agentrt.errors import JournalError
-from agentrt.semcache.base import Answer, AnswerId, AnswerStore, Feedback
+from agentrt.semcache.base import Answer, AnswerId, AnswerStore
 from agentrt.types import ModelReply
 
 _REPLIES: Final = 4_096
@@ -57,7 +57,7 @@ class Keeper:
         for one in gone:
             self._replies.pop(one, None)
         self._remember(answer.id, answer.reply)
-        self._write(self._put(answer, gone))
+        self.beside(self._put(answer, gone))
 
     async def _put(self, answer: Answer, gone: Sequence[AnswerId]) -> None:
         await self.store.put([answer])
@@ -66,11 +66,7 @@ class Keeper:
 
     def used(self, answer: AnswerId, at: float) -> None:
         """It was given again."""
-        self._write(self.store.used({answer: 1}, at))
-
-    def judged(self, told: Feedback) -> None:
-        """Keep what turned out."""
-        self._write(self.store.judge([told]))
+        self.beside(self.store.used({answer: 1}, at))
 
     async def flushed(self) -> None:
         """Wait until everything is written."""
@@ -83,7 +79,8 @@ class Keeper:
         if len(self._replies) > _REPLIES:
             self._replies.popitem(last=False)
 
-    def _write(self, work: Coroutine[Any, Any, None]) -> None:
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done that no reply waits for; what the store says against it is told as ``trouble``."""
         task = asyncio.ensure_future(self._written(work))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)

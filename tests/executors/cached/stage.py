@@ -65,8 +65,8 @@ class ByCosine:
         self.least = threshold
         self.told: list[Feedback] = []
 
-    def score(self, question: str, stored: str, cosine: float) -> float:
-        return cosine
+    def scores(self, question: str, near: Sequence[tuple[str, float]]) -> Sequence[float]:
+        return [cosine for _, cosine in near]
 
     def threshold(self, rules: Category, shelf: Shelf) -> float | None:
         return self.least

@@ -186,7 +186,9 @@ async def test_misses_and_shadows_teach() -> None:
     stage.model.says.extend(ModelReply(text) for text in ("Twenty years.", "twenty  YEARS.", "Ten."))
     await stage.ask(OTTERS)
     assert (await stage.ask(OTTER)).source is None
+    await stage.cache.close()
     assert (await stage.ask("how old do otter get")).source is None
+    await stage.cache.close()
     assert [told.right for told in stage.judge.told] == [True, False]
     assert [told.stored for told in stage.judge.told] == [OTTERS, OTTERS] or len(stage.judge.told) == 2
     assert stage.cache.counts == {"miss": 1, "shadow": 2}
