@@ -14,6 +14,7 @@ arXiv:2010.09686): a false alarm at any time whatever has at most the chance ``1
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -29,10 +30,15 @@ _GROWTH = 1.03
 
 
 class Scored(NamedTuple):
-    """A pair whose truth is known: the verifier's score, and whether the stored answer was right."""
+    """A pair whose truth is known: the verifier's score, and whether the stored answer was right.
+
+    Pairs with the same number in ``topic`` share questions, so what is true of one is likely true of the others; -1 is
+    a topic of its own.
+    """
 
     score: float
     right: bool
+    topic: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,10 @@ def threshold(scored: Sequence[Scored], max_error_rate: float, confidence: float
     The first candidate is the one that the scores themselves, read as chances, say will hold the most surely: a few
     hits at the top show little, however good they are. Equal scores are taken together. The scores must come from
     a verifier that has not seen these pairs.
+
+    Pairs about the same say less than as many about different things: hits and wrong ones are divided by how much more
+    the error varies than it would if all were independent (the design effect of cluster sampling, estimated as in
+    Liang and Zeger's robust variance, 1986), and then tested as if they were. That part is no exact test.
     """
     _check(max_error_rate, confidence)
     ranked = sorted(scored, key=lambda pair: -pair.score)
@@ -119,13 +129,30 @@ def threshold(scored: Sequence[Scored], max_error_rate: float, confidence: float
 
     found = 0
     for hits in counts[counts.index(max(counts, key=surety)) :] if counts else ():
-        if at_most(wrong[hits], hits, max_error_rate) > 1 - confidence:
+        if at_most(*_worth(ranked[:hits], wrong[hits]), max_error_rate) > 1 - confidence:
             break
         found = hits
     if not found:
         return None
-    limit = upper_limit(wrong[found], found, confidence)
+    limit = upper_limit(*_worth(ranked[:found], wrong[found]), confidence)
     return Threshold(ranked[found - 1].score, limit, found, wrong[found], len(ranked))
+
+
+def _worth(hits: Sequence[Scored], wrong: int) -> tuple[int, int]:
+    """How many independent wrong ones and hits these are worth, rounded to the safe side."""
+    rate = wrong / len(hits)
+    off: dict[int, float] = defaultdict(float)
+    sizes: Counter[int] = Counter()
+    for at, pair in enumerate(hits):
+        topic = pair.topic if pair.topic >= 0 else -1 - at
+        off[topic] += (not pair.right) - rate
+        sizes[topic] += 1
+    if wrong:
+        effect = sum(one * one for one in off.values()) / (len(hits) * rate * (1 - rate)) if rate < 1 else 1.0
+    else:
+        effect = sum(size * size for size in sizes.values()) / len(hits)  # nothing is known: a topic counts once
+    effect = max(1.0, effect)
+    return math.ceil(wrong / effect - 1e-9), math.floor(len(hits) / effect + 1e-9)
 
 
 def _candidates(scores: Sequence[float], least: int) -> list[int]:

@@ -129,12 +129,31 @@ def _by_region(
 ) -> dict[Region, list[Scored]]:
     regions: dict[Region, list[Scored]] = defaultdict(list)
     many = Counter(told.shelf for told in feedback)
-    for told, score in zip(feedback, scores, strict=True):
+    for told, score, topic in zip(feedback, scores, _topics(feedback), strict=True):
         region = told.shelf if many[told.shelf] >= _OWN else told.shelf.category
         kept = regions[region]
         if told.at > since.get(region, float("-inf")):
-            kept.append(Scored(score, told.right))
+            kept.append(Scored(score, told.right, topic))
     return dict(regions)
+
+
+def _topics(feedback: Sequence[Feedback]) -> list[int]:
+    """A number for each pair: the same for pairs that share a question, directly or by others."""
+    number: dict[str, int] = {}
+    above: list[int] = []
+
+    def top(text: str) -> int:
+        at = number.setdefault(text, len(above))
+        if at == len(above):
+            above.append(at)
+        while above[at] != at:
+            above[at] = above[above[at]]
+            at = above[at]
+        return at
+
+    for told in feedback:
+        above[top(told.question)] = top(told.stored)
+    return [top(told.stored) for told in feedback]
 
 
 def _hash(question: str, stored: str) -> int:

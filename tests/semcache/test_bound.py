@@ -96,6 +96,35 @@ def test_the_promise_is_kept(rate):
     assert sum(one is not None for one in found) > 60
 
 
+def _clustered(chance: random.Random, topics: int) -> list[Scored]:
+    """Pairs of topics of one to nine, each of which is right or wrong as a whole most of the time."""
+    found = []
+    for topic in range(topics):
+        score = 1 - 0.5 * chance.random() ** 1.5
+        luck = chance.random()
+        for _ in range(chance.choice([1, 1, 1, 3, 9])):
+            right = (luck if chance.random() < 0.8 else chance.random()) < _right(score)
+            found.append(Scored(score, right, topic))
+    return found
+
+
+def test_the_promise_is_kept_where_pairs_are_about_the_same():
+    """Taken as independent, the same pairs would promise what does not hold, far more often than one time in twenty."""
+    chance = random.Random(11)
+    draws = [_clustered(chance, 700) for _ in range(200)]
+    broken = {
+        topics: sum(
+            one is not None and _true_error(one.score) > 0.1
+            for one in (
+                threshold([pair if topics else pair._replace(topic=-1) for pair in pairs], 0.1) for pairs in draws
+            )
+        )
+        for topics in (True, False)
+    }
+    assert broken[True] <= 20  # a binomial of 200 and 0.05 is above it less than once in 100
+    assert broken[False] > 30
+
+
 def test_a_stricter_promise_hits_less():
     """The threshold rises as the bound falls or the confidence rises."""
     pairs = _pairs(random.Random(3), 20_000)
