@@ -125,7 +125,7 @@ class Side:
     def _answer(self, number: int, text: str, vector: bytes) -> Answer:
         asked, rules = request(text), self.rules
         shelf = shelf_of(asked, self.model.name, rules.name, rules.scope)
-        exact = exact_key(asked, self.model.name)
+        exact = exact_key(asked, shelf.fingerprint)
         return Answer(number, shelf, exact, text, _REPLY, time.time(), 0.5, vector=vector, embedder=self.embedder.name)
 
     async def ask(self, text: str) -> tuple[float, float, bool]:

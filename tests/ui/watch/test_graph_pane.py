@@ -278,7 +278,10 @@ async def test_a_narrow_terminal_gets_names_without_times(report: Story) -> None
     """Where only the short labels fit, they are shown; where nothing fits, the usual ones, to be scrolled."""
     async with shown(report, size=(44, 10)) as (_, pane, _):
         assert lines(pane)[0] == "✓ search#1 ─┬▸ ✗ write#1 ─┬▸ · edit#1"
-    async with shown(report, size=(20, 10)) as (_, pane, _):
+    async with shown(report, size=(20, 10)) as (pilot, pane, _):
+        assert lines(pane)[0].startswith("✗ write#1 2.0 s "), "what failed is in sight"
+        pane.scroll_to(0, 0, animate=False, force=True)
+        await pilot.pause()
         assert lines(pane)[0].startswith("✓ search#1 1.0 s ")
 
 
