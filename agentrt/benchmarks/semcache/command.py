@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agentrt.benchmarks.progress import teller
 from agentrt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _measured(args: argparse.Namespace) -> Findings:
     from agentrt.benchmarks.semcache import cost, large
     from agentrt.benchmarks.semcache.sheet import Findings
 
-    parts, tell = args.parts.split(","), _teller()
+    parts, tell = args.parts.split(","), teller()
     found = Findings(blocks=args.blocks, embedder=args.embedder, breakeven="breakeven" in parts)
     if "cost" in parts or "breakeven" in parts:
         theirs = args.entries if args.peer_entries is None else args.peer_entries
@@ -112,10 +113,3 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"quality needs pairs of questions: give a file with --pairs, or {VARIABLE}")
     if args.folder is not None and not Path(args.folder).is_dir():
         raise ConfigError(f"--folder {args.folder}: expected a folder that is there")
-
-
-def _teller() -> Callable[[str], None]:
-    """Progress goes to standard error, and only when somebody watches."""
-    if not sys.stderr.isatty():
-        return lambda _: None
-    return lambda text: print(f"\x1b[2K\r{text}", end="\r", file=sys.stderr, flush=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+from agentrt.benchmarks.progress import teller
 from agentrt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _measured(args: argparse.Namespace) -> Findings:
     from agentrt.benchmarks.watch.scene import Scene
     from agentrt.benchmarks.watch.sheet import Findings
 
-    tell, found, parts = _teller(), Findings(), args.parts.split(",")
+    tell, found, parts = teller(), Findings(), args.parts.split(",")
     chapters = max(1, round(args.steps / STEPS))
     if "paint" in parts:
         with Scene(args.folder) as scene:
@@ -104,10 +105,3 @@ def _check(args: argparse.Namespace) -> None:
             raise ConfigError(f"{option} {given}: expected 1 or more")
     if args.folder is not None and not Path(args.folder).is_dir():
         raise ConfigError(f"--folder {args.folder}: expected a folder that is there")
-
-
-def _teller() -> Callable[[str], None]:
-    """Progress goes to standard error, and only when somebody watches."""
-    if not sys.stderr.isatty():
-        return lambda _: None
-    return lambda text: print(f"\x1b[2K\r{text}", end="\r", file=sys.stderr, flush=True)
